@@ -1,0 +1,53 @@
+# Compiler, linker and third-party packages.
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_compile_options(-Wall -Wextra -Wno-unused-parameter -fdiagnostics-color=auto)
+if(DIFFTUNE_COVERAGE)
+  add_compile_options(--coverage -O1)
+  add_link_options(--coverage)
+endif()
+
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc i18n)
+find_package(PkgConfig REQUIRED)
+
+# Image codecs. AVIF and JPEG XL are optional: a build without them names the missing format when it meets one.
+add_library(difftune_image_codecs INTERFACE)
+pkg_check_modules(CODECS REQUIRED IMPORTED_TARGET libpng libjpeg libwebp)
+target_link_libraries(difftune_image_codecs INTERFACE PkgConfig::CODECS)
+foreach(codec avif jxl)
+  string(TOUPPER ${codec} upper)
+  pkg_check_modules(${upper} QUIET IMPORTED_TARGET lib${codec})
+  if(${upper}_FOUND)
+    target_link_libraries(difftune_image_codecs INTERFACE PkgConfig::${upper})
+    target_compile_definitions(difftune_image_codecs INTERFACE DIFFTUNE_HAS_${upper}=1)
+  endif()
+endforeach()
+
+# LibTorch comes from the pinned wheel; `./dev` unpacks it there. Only the CPU half is linked: the CUDA backend
+# registers itself when src/nn/device.cpp opens it at run time.
+set(LIBTORCH_DIR ${CMAKE_SOURCE_DIR}/.deps/torch CACHE PATH "Folder with include/ and lib/ of the torch wheel")
+if(NOT EXISTS ${LIBTORCH_DIR}/lib/libtorch_cpu.so)
+  message(FATAL_ERROR "LibTorch is not in ${LIBTORCH_DIR}. Run ./dev build, which fetches it, or set LIBTORCH_DIR.")
+endif()
+add_library(torch_cpu INTERFACE)
+target_include_directories(torch_cpu SYSTEM INTERFACE ${LIBTORCH_DIR}/include ${LIBTORCH_DIR}/include/torch/csrc/api/include)
+target_compile_definitions(torch_cpu INTERFACE AT_PER_OPERATOR_HEADERS)
+target_link_libraries(torch_cpu INTERFACE ${LIBTORCH_DIR}/lib/libtorch_cpu.so ${LIBTORCH_DIR}/lib/libc10.so
+                                          Threads::Threads)
+# libtorch_cpu needs libcudart and libcupti; ./dev puts them (or links to them) into .deps/lib.
+set(CMAKE_BUILD_RPATH ${LIBTORCH_DIR}/lib ${CMAKE_SOURCE_DIR}/.deps/lib)
+add_link_options(-Wl,-rpath-link,${LIBTORCH_DIR}/lib:${CMAKE_SOURCE_DIR}/.deps/lib -Wl,--allow-shlib-undefined)
