@@ -48,6 +48,11 @@ target_include_directories(torch_cpu SYSTEM INTERFACE ${LIBTORCH_DIR}/include ${
 target_compile_definitions(torch_cpu INTERFACE AT_PER_OPERATOR_HEADERS)
 target_link_libraries(torch_cpu INTERFACE ${LIBTORCH_DIR}/lib/libtorch_cpu.so ${LIBTORCH_DIR}/lib/libc10.so
                                           Threads::Threads)
+# The wheel's include folder also holds a newer {fmt}, without its library: the system's must be found first.
+find_path(FMT_INCLUDE_DIR fmt/format.h PATHS /usr/include REQUIRED NO_DEFAULT_PATH)
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include/system_fmt)
+file(CREATE_LINK ${FMT_INCLUDE_DIR}/fmt ${CMAKE_BINARY_DIR}/include/system_fmt/fmt SYMBOLIC)
+include_directories(BEFORE ${CMAKE_BINARY_DIR}/include/system_fmt)
 # libtorch_cpu needs libcudart and libcupti; ./dev puts them (or links to them) into .deps/lib.
 set(CMAKE_BUILD_RPATH ${LIBTORCH_DIR}/lib ${CMAKE_SOURCE_DIR}/.deps/lib)
 add_link_options(-Wl,-rpath-link,${LIBTORCH_DIR}/lib:${CMAKE_SOURCE_DIR}/.deps/lib -Wl,--allow-shlib-undefined)

@@ -1,0 +1,72 @@
+// LoRA (arXiv:2106.09685): a frozen layer's output plus a trained low-rank product, for Linear and Conv2d.
+#pragma once
+
+#include <ATen/core/Generator.h>
+
+#include <map>
+#include <memory>
+
+#include "adapters/adapter.h"
+
+namespace difftune {
+
+struct LoraConfig {
+  int64_t rank = 4;
+  double alpha = 1;
+  // The reference keeps an alpha that was not given as an integer, and files show it.
+  bool alpha_is_integer = false;
+  // Rank and alpha of convolutions larger than 1x1; without a rank they, and the blocks made of them, are left alone.
+  std::optional<int64_t> conv_rank;
+  double conv_alpha = 1;
+  std::optional<double> dropout, rank_dropout, module_dropout;
+  // Learning rate of the up matrices as a multiple of the others' (LoRA+, arXiv:2402.12354).
+  std::optional<double> plus_ratio, denoiser_plus_ratio, text_encoder_plus_ratio;
+  bool train_denoiser = true;
+  bool train_text_encoders = true;
+  // Ranks and alphas by module name, e.g. from a file; modules that are not named are not created.
+  std::optional<std::map<std::string, std::pair<int64_t, double>>> dims_by_module;
+};
+
+// Ranks and alphas of the modules in a LoRA file.
+std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& file);
+
+// Adds multiplier × (alpha / rank) up·down of every module of a LoRA file to the weight of the target of that name, in
+// fp32 with one rounding. Returns the number of modules merged; throws UserError where it is none.
+int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarget>& targets, double multiplier);
+
+class LoraNetwork : public Adapter {
+ public:
+  // Creates a module on every target that `config` selects and puts it into the layer's slot. Initial values are drawn
+  // from `generator` in the reference's order: for each module in target order down, up and down again; also for modules
+  // that training leaves out. Down is uniform within 1 / sqrt(fan-in), up is zero.
+  LoraNetwork(const LoraConfig& config, const std::vector<AdapterTarget>& targets, at::Generator generator,
+              c10::Device device, c10::ScalarType dtype = c10::ScalarType::Float);
+  ~LoraNetwork() override;
+
+  std::vector<AdapterParameterGroup> parameter_groups(const AdapterLearningRates& rates) const override;
+  std::vector<NamedTensor> parameters() const override;
+  std::vector<NamedTensor> state() const override;
+  void load(const TensorSource& source) override;
+  void set_training(bool is_training) override;
+  void set_multiplier(double multiplier) override;
+
+  // How many modules sit on the denoiser (component 0) or on a text encoder.
+  int64_t num_modules(int component) const;
+  int64_t num_parameters() const;
+
+  struct WeightNorms {
+    int64_t num_scaled = 0;
+    double mean = 0, max = 0;
+  };
+  // Scales every module down whose change has a norm above `max_norm` (--scale_weight_norms).
+  WeightNorms limit_weight_norms(double max_norm);
+  // Frobenius norm of each module's change up·down × alpha / rank, by name.
+  std::vector<std::pair<std::string, double>> change_norms() const;
+
+ private:
+  class Module;
+  std::vector<std::unique_ptr<Module>> modules_;
+  LoraConfig config_;
+};
+
+}  // namespace difftune

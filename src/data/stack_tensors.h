@@ -1,0 +1,16 @@
+// Batches of tensors, made without LibTorch's threads: loader threads would each start a pool of their own.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace difftune {
+
+// CPU tensors of one shape and dtype along a new first axis. At least one.
+at::Tensor stack_tensors(const std::vector<at::Tensor>& tensors);
+
+// Whether every number of the tensor is finite.
+bool all_finite(const at::Tensor& tensor);
+
+}  // namespace difftune

@@ -1,0 +1,179 @@
+#include "families/sd/sd_config.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace difftune {
+namespace {
+
+int64_t size_of(const TensorSource& source, const std::string& key, size_t axis) {
+  if (!source.contains(key)) fail_missing_key(source, key);
+  const auto shape = source.info(key).shape;
+  if (axis >= shape.size()) fail("{}: {} has too few axes", source.path().string(), key);
+  return shape[axis];
+}
+
+// Counts n = 0, 1, … while the key for n exists.
+template <typename KeyOf>
+int64_t count_while(const TensorSource& source, KeyOf key_of) {
+  int64_t n = 0;
+  while (source.contains(key_of(n))) ++n;
+  return n;
+}
+
+// Heads per level: SD 1.x has 8 everywhere; SD 2.x has heads of 64 channels.
+std::vector<int64_t> heads_per_level(const std::vector<int64_t>& channels, bool is_v2) {
+  std::vector<int64_t> heads;
+  for (const int64_t c : channels) heads.push_back(is_v2 ? std::max<int64_t>(1, c / 64) : 8);
+  return heads;
+}
+
+UNetConfig read_ldm_unet(const TensorSource& s) {
+  const std::string root = "model.diffusion_model.";
+  UNetConfig config;
+  config.in_channels = size_of(s, root + "input_blocks.0.0.weight", 1);
+  config.out_channels = size_of(s, root + "out.2.weight", 0);
+  config.block_channels = {size_of(s, root + "input_blocks.0.0.weight", 0)};
+  config.transformer_depth = {0};
+  config.num_resnets_per_block = 0;
+  int64_t resnets_in_level = 0;
+  for (int64_t block = 1;; ++block) {
+    const auto key = [&](std::string_view rest) { return fmt::format("{}input_blocks.{}.{}", root, block, rest); };
+    if (s.contains(key("0.op.weight"))) {
+      config.block_channels.push_back(0);
+      config.transformer_depth.push_back(0);
+      resnets_in_level = 0;
+      continue;
+    }
+    if (!s.contains(key("0.in_layers.2.weight"))) break;
+    config.block_channels.back() = size_of(s, key("0.in_layers.2.weight"), 0);
+    config.num_resnets_per_block = std::max(config.num_resnets_per_block, ++resnets_in_level);
+    config.transformer_depth.back() =
+        count_while(s, [&](int64_t n) { return key(fmt::format("1.transformer_blocks.{}.norm1.weight", n)); });
+    if (s.contains(key("1.transformer_blocks.0.attn2.to_k.weight"))) {
+      config.context_size = size_of(s, key("1.transformer_blocks.0.attn2.to_k.weight"), 1);
+      config.uses_linear_projection = s.info(key("1.proj_in.weight")).shape.size() == 2;
+    }
+  }
+  return config;
+}
+
+UNetConfig read_diffusers_unet(const TensorSource& s) {
+  const std::string root = "unet.";
+  UNetConfig config;
+  config.in_channels = size_of(s, root + "conv_in.weight", 1);
+  config.out_channels = size_of(s, root + "conv_out.weight", 0);
+  const auto level_key = [&](int64_t level, std::string_view rest) {
+    return fmt::format("{}down_blocks.{}.{}", root, level, rest);
+  };
+  const int64_t num_levels = count_while(s, [&](int64_t n) { return level_key(n, "resnets.0.conv1.weight"); });
+  config.block_channels.clear();
+  config.transformer_depth.clear();
+  for (int64_t level = 0; level < num_levels; ++level) {
+    config.block_channels.push_back(size_of(s, level_key(level, "resnets.0.conv1.weight"), 0));
+    config.transformer_depth.push_back(count_while(s, [&](int64_t n) {
+      return level_key(level, fmt::format("attentions.0.transformer_blocks.{}.norm1.weight", n));
+    }));
+    const std::string to_k = level_key(level, "attentions.0.transformer_blocks.0.attn2.to_k.weight");
+    if (s.contains(to_k)) {
+      config.context_size = size_of(s, to_k, 1);
+      config.uses_linear_projection = s.info(level_key(level, "attentions.0.proj_in.weight")).shape.size() == 2;
+    }
+  }
+  config.num_resnets_per_block =
+      count_while(s, [&](int64_t n) { return level_key(0, fmt::format("resnets.{}.conv1.weight", n)); });
+  return config;
+}
+
+ClipTextConfig read_clip_l(const TensorSource& s, const std::string& root) {
+  ClipTextConfig config;
+  // Some files lack the "text_model." level.
+  const std::string base = s.contains(root + "text_model.embeddings.token_embedding.weight") ? root + "text_model." : root;
+  config.vocabulary_size = size_of(s, base + "embeddings.token_embedding.weight", 0);
+  config.hidden_size = size_of(s, base + "embeddings.token_embedding.weight", 1);
+  config.max_positions = size_of(s, base + "embeddings.position_embedding.weight", 0);
+  config.intermediate_size = size_of(s, base + "encoder.layers.0.mlp.fc1.weight", 0);
+  config.num_layers =
+      count_while(s, [&](int64_t n) { return fmt::format("{}encoder.layers.{}.mlp.fc1.weight", base, n); });
+  config.num_heads = std::max<int64_t>(1, config.hidden_size / 64);
+  return config;
+}
+
+ClipTextConfig read_open_clip(const TensorSource& s) {
+  const std::string root = "cond_stage_model.model.";
+  ClipTextConfig config;
+  config.vocabulary_size = size_of(s, root + "token_embedding.weight", 0);
+  config.hidden_size = size_of(s, root + "token_embedding.weight", 1);
+  config.max_positions = size_of(s, root + "positional_embedding", 0);
+  config.intermediate_size = size_of(s, root + "transformer.resblocks.0.mlp.c_fc.weight", 0);
+  // The last layer is not used: SD 2.x takes the last but one's output.
+  config.num_layers = count_while(s, [&](int64_t n) {
+                        return fmt::format("{}transformer.resblocks.{}.mlp.c_fc.weight", root, n);
+                      }) - 1;
+  config.num_heads = std::max<int64_t>(1, config.hidden_size / 64);
+  config.uses_quick_gelu = false;
+  return config;
+}
+
+// What the shapes in a Diffusers folder do not show stands in the config.json beside the weights.
+void read_diffusers_json(const fs::path& folder, SdConfig& config) {
+  const auto parse = [&](const char* part) {
+    const fs::path file = folder / part / "config.json";
+    if (!fs::exists(file)) return nlohmann::json::object();
+    auto parsed = nlohmann::json::parse(read_file(file), nullptr, false);
+    if (parsed.is_discarded()) fail("{}: is not JSON", file.string());
+    return parsed;
+  };
+  const auto unet = parse("unet");
+  if (const auto heads = unet.find("attention_head_dim"); heads != unet.end()) {  // in truth the number of heads
+    for (size_t i = 0; i < config.unet.num_heads.size(); ++i) {
+      config.unet.num_heads[i] = heads->is_array() ? heads->at(std::min(i, heads->size() - 1)).get<int64_t>()
+                                                   : heads->get<int64_t>();
+    }
+  }
+  config.unet.norm_groups = unet.value("norm_num_groups", config.unet.norm_groups);
+  const auto text = parse("text_encoder");
+  config.text.num_heads = text.value("num_attention_heads", config.text.num_heads);
+  if (text.contains("hidden_act")) config.text.uses_quick_gelu = text["hidden_act"] == "quick_gelu";
+  config.vae.norm_groups = parse("vae").value("norm_num_groups", config.vae.norm_groups);
+}
+
+}  // namespace
+
+AutoencoderConfig read_vae_config(const TensorSource& s, const std::string& prefix, bool is_diffusers) {
+  AutoencoderConfig config;
+  const auto key = [&](int64_t level, int64_t resnet) {
+    return is_diffusers ? fmt::format("{}encoder.down_blocks.{}.resnets.{}.conv1.weight", prefix, level, resnet)
+                        : fmt::format("{}encoder.down.{}.block.{}.conv1.weight", prefix, level, resnet);
+  };
+  const int64_t num_levels = count_while(s, [&](int64_t n) { return key(n, 0); });
+  if (num_levels == 0) fail_missing_key(s, key(0, 0));
+  config.block_channels.clear();
+  for (int64_t level = 0; level < num_levels; ++level) config.block_channels.push_back(size_of(s, key(level, 0), 0));
+  config.num_resnets_per_block = count_while(s, [&](int64_t n) { return key(0, n); });
+  config.latent_channels = size_of(s, prefix + "encoder.conv_out.weight", 0) / 2;
+  config.has_quant_conv = s.contains(prefix + "quant_conv.weight");
+  return config;
+}
+
+SdConfig read_sd_config(const TensorSource& checkpoint, bool is_v2) {
+  SdConfig config;
+  config.is_v2 = is_v2;
+  config.is_diffusers = checkpoint.contains("unet.conv_in.weight");
+  config.unet = config.is_diffusers ? read_diffusers_unet(checkpoint) : read_ldm_unet(checkpoint);
+  config.unet.num_heads = heads_per_level(config.unet.block_channels, is_v2);
+  config.vae = read_vae_config(checkpoint, config.is_diffusers ? "vae." : "first_stage_model.", config.is_diffusers);
+  if (config.is_diffusers) {
+    config.text = read_clip_l(checkpoint, "text_encoder.");
+    config.text.uses_quick_gelu = !is_v2;
+    read_diffusers_json(checkpoint.path(), config);
+  } else {
+    config.text = is_v2 ? read_open_clip(checkpoint) : read_clip_l(checkpoint, "cond_stage_model.transformer.");
+  }
+  return config;
+}
+
+}  // namespace difftune

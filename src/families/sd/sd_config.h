@@ -1,0 +1,27 @@
+// The structure of an SD 1.x/2.x model, read from the shapes in its checkpoint, so that small models of the same layout
+// load as the real ones do.
+#pragma once
+
+#include "models/autoencoder_kl.h"
+#include "models/clip_text.h"
+#include "models/unet.h"
+#include "weights/tensor_source.h"
+
+namespace difftune {
+
+struct SdConfig {
+  UNetConfig unet;
+  AutoencoderConfig vae;
+  ClipTextConfig text;
+  bool is_v2 = false;
+  bool is_diffusers = false;  // keys are "unet.…", "vae.…", "text_encoder.…"
+};
+
+// Throws UserError where a tensor that shows the structure is missing.
+SdConfig read_sd_config(const TensorSource& checkpoint, bool is_v2);
+
+// The structure of a VAE in a file of its own, in the LDM layout ("encoder.down.0…") or Diffusers' ("encoder.down_blocks").
+// `prefix` comes before every key.
+AutoencoderConfig read_vae_config(const TensorSource& file, const std::string& prefix, bool is_diffusers);
+
+}  // namespace difftune

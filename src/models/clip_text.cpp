@@ -1,0 +1,73 @@
+#include "models/clip_text.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/embedding.h>
+
+#include "base/error.h"
+#include "nn/checkpoint.h"
+#include "nn/functional.h"
+
+namespace difftune {
+
+class ClipText::EncoderLayer {
+ public:
+  // The projections are built in the order k, v, q, out, in which transformers declares them: LoRA modules follow it.
+  EncoderLayer(const nn::ParameterScope& scope, const ClipTextConfig& config)
+      : k_proj(scope / "self_attn" / "k_proj", config.hidden_size, config.hidden_size),
+        v_proj(scope / "self_attn" / "v_proj", config.hidden_size, config.hidden_size),
+        q_proj(scope / "self_attn" / "q_proj", config.hidden_size, config.hidden_size),
+        out_proj(scope / "self_attn" / "out_proj", config.hidden_size, config.hidden_size),
+        layer_norm1(scope / "layer_norm1", config.hidden_size),
+        fc1(scope / "mlp" / "fc1", config.hidden_size, config.intermediate_size),
+        fc2(scope / "mlp" / "fc2", config.intermediate_size, config.hidden_size),
+        layer_norm2(scope / "layer_norm2", config.hidden_size),
+        num_heads_(config.num_heads),
+        uses_quick_gelu_(config.uses_quick_gelu) {}
+
+  at::Tensor forward(const at::Tensor& x) const {
+    const at::Tensor h = layer_norm1(x);
+    const at::Tensor q = q_proj(h), k = k_proj(h), v = v_proj(h);
+    const at::Tensor y = x + out_proj(nn::attention(q, k, v, num_heads_, {}, /*is_causal=*/true));
+    const at::Tensor inner = fc1(layer_norm2(y));
+    return y + fc2(uses_quick_gelu_ ? nn::quick_gelu(inner) : nn::gelu(inner));
+  }
+
+ private:
+  nn::Linear k_proj, v_proj, q_proj, out_proj;
+  nn::LayerNorm layer_norm1;
+  nn::Linear fc1, fc2;
+  nn::LayerNorm layer_norm2;
+  int64_t num_heads_;
+  bool uses_quick_gelu_;
+};
+
+ClipText::~ClipText() = default;
+
+ClipText::ClipText(const ClipTextConfig& config, nn::ParameterReader& reader) : config_(config) {
+  const auto scope = nn::ParameterScope(reader, index_) / "text_model";
+  (scope / "embeddings" / "token_embedding")
+      .read(token_embedding_, "weight", {config.vocabulary_size, config.hidden_size}, nn::Init::normal_002);
+  (scope / "embeddings" / "position_embedding")
+      .read(position_embedding_, "weight", {config.max_positions, config.hidden_size}, nn::Init::normal_002);
+  for (int64_t i = 0; i < config.num_layers; ++i) {
+    layers_.push_back(std::make_unique<EncoderLayer>(scope / "encoder" / "layers" / i, config));
+  }
+  final_layer_norm_ = std::make_unique<nn::LayerNorm>(scope / "final_layer_norm", config.hidden_size);
+}
+
+ClipText::Output ClipText::forward(const at::Tensor& ids) const {
+  DT_CHECK(ids.dim() == 2 && ids.size(1) <= config_.max_positions, "token ids are [B, tokens]");
+  const at::Tensor positions = position_embedding_.slice(0, 0, ids.size(1));
+  at::Tensor x = at::embedding(token_embedding_, ids) + positions;
+  Output output{{x}};
+  for (const auto& layer : layers_) {
+    x = is_checkpointing_ ? nn::checkpoint([&layer](const auto& in) { return layer->forward(in[0]); }, {x})
+                          : layer->forward(x);
+    output.hidden_states.push_back(x);
+  }
+  return output;
+}
+
+at::Tensor ClipText::final_layer_norm(const at::Tensor& hidden) const { return (*final_layer_norm_)(hidden); }
+
+}  // namespace difftune

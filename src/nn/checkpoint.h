@@ -1,0 +1,18 @@
+// Gradient checkpointing (arXiv:1604.06174): a part of the model that keeps its inputs only and is computed again when
+// the gradient arrives.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <vector>
+
+namespace difftune::nn {
+
+using Segment = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
+
+// segment(inputs), to the bit, with the random draws of the first computation repeated in the second. Undefined inputs
+// are passed on. Where no gradient is recorded it is a plain call.
+at::Tensor checkpoint(const Segment& segment, const std::vector<at::Tensor>& inputs);
+
+}  // namespace difftune::nn

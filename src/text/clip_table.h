@@ -1,0 +1,16 @@
+// The table of OpenAI's CLIP tokenizer, embedded in the program (assets/bpe_simple_vocab_16e6.txt.gz).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "text/byte_pairs.h"
+
+namespace difftune {
+
+inline constexpr int32_t kClipBosId = 49406, kClipEosId = 49407;
+
+// 256 bytes, 256 bytes that end a word, 48,894 merges; <|startoftext|> and <|endoftext|> close the vocabulary.
+std::shared_ptr<const BytePairs> make_clip_byte_pairs();
+
+}  // namespace difftune

@@ -1,0 +1,28 @@
+// Opens weights of any format that difftune reads.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "weights/tensor_source.h"
+
+namespace difftune {
+
+// Opens a file of weights by what it contains, not by its name: safetensors, or a PyTorch checkpoint (.ckpt, .pt, .bin;
+// zip or legacy), whose pickle is read and never executed. Throws UserError that says what the file is instead.
+std::shared_ptr<const TensorSource> open_weights(const fs::path& path);
+
+// Opens the weights in one component folder of a Diffusers model (unet/, vae/, text_encoder/): safetensors before .bin,
+// shards by their index.json. Keys are those of the files.
+std::shared_ptr<const TensorSource> open_component_folder(const fs::path& folder);
+
+// Opens the given components of a Diffusers model folder as one source with keys such as "unet.conv_in.weight".
+// Throws UserError where one has no weights.
+std::shared_ptr<const TensorSource> open_diffusers_folder(const fs::path& folder,
+                                                          const std::vector<std::string>& components);
+
+// Whether `path` is a folder with a model_index.json or a unet/ inside.
+bool is_diffusers_folder(const fs::path& path);
+
+}  // namespace difftune
