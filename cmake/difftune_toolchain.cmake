@@ -14,6 +14,8 @@ if(DIFFTUNE_COVERAGE)
   add_link_options(--coverage)
 endif()
 
+set_source_files_properties(app/main.cpp PROPERTIES COMPILE_DEFINITIONS DIFFTUNE_VERSION="${PROJECT_VERSION}")
+
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
@@ -53,6 +55,7 @@ find_path(FMT_INCLUDE_DIR fmt/format.h PATHS /usr/include REQUIRED NO_DEFAULT_PA
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include/system_fmt)
 file(CREATE_LINK ${FMT_INCLUDE_DIR}/fmt ${CMAKE_BINARY_DIR}/include/system_fmt/fmt SYMBOLIC)
 include_directories(BEFORE ${CMAKE_BINARY_DIR}/include/system_fmt)
-# libtorch_cpu needs libcudart and libcupti; ./dev puts them (or links to them) into .deps/lib.
-set(CMAKE_BUILD_RPATH ${LIBTORCH_DIR}/lib ${CMAKE_SOURCE_DIR}/.deps/lib)
-add_link_options(-Wl,-rpath-link,${LIBTORCH_DIR}/lib:${CMAKE_SOURCE_DIR}/.deps/lib -Wl,--allow-shlib-undefined)
+# libtorch_cpu itself names the folder nvidia/ beside torch/ for libcudart and libcupti; only the linker must be told.
+set(CMAKE_BUILD_RPATH ${LIBTORCH_DIR}/lib)
+set(cuda_runtime_dir ${LIBTORCH_DIR}/../nvidia/cu13/lib)
+add_link_options(-Wl,-rpath-link,${LIBTORCH_DIR}/lib:${cuda_runtime_dir} -Wl,--allow-shlib-undefined)

@@ -40,6 +40,17 @@ int64_t kernel_of(const nn::Layer& layer) {
   return layer.kind() == nn::Layer::Kind::conv2d ? static_cast<const nn::Conv2d&>(layer).kernel() : 1;
 }
 
+// The alpha of a module in a LoRA file, or nullopt where it has none.
+std::optional<double> read_alpha(const TensorSource& file, const std::string& module) {
+  const std::string key = module + std::string(kAlpha);
+  if (!file.contains(key)) return std::nullopt;
+  const at::Tensor alpha = file.tensor(key);
+  if (alpha.numel() != 1) {
+    fail("{}: {} has {} values, expected one number", file.path().string(), key, alpha.numel());
+  }
+  return alpha.item<double>();
+}
+
 // up·down as a weight of the layer's shape.
 at::Tensor product(const at::Tensor& up, const at::Tensor& down, at::IntArrayRef weight_shape) {
   return at::mm(up.flatten(1), down.flatten(1)).reshape(weight_shape);
@@ -179,12 +190,14 @@ std::vector<AdapterParameterGroup> LoraNetwork::parameter_groups(const AdapterLe
   };
   const auto either = [](std::optional<double> a, std::optional<double> b) { return a ? a : b; };
   const Part parts[] = {
-      {false, "textencoder", rate_of(text_rate, rates.base), either(config_.text_encoder_plus_ratio, config_.plus_ratio)},
+      {false, "textencoder", rate_of(text_rate, rates.base),
+       either(config_.text_encoder_plus_ratio, config_.plus_ratio)},
       {true, "unet", rate_of(rates.denoiser, rates.base), either(config_.denoiser_plus_ratio, config_.plus_ratio)}};
 
   std::vector<AdapterParameterGroup> groups;
   for (const auto& part : parts) {
-    AdapterParameterGroup group{part.name, {}, part.rate}, plus{part.name + " plus", {}, part.rate * part.plus.value_or(1)};
+    AdapterParameterGroup group{part.name, {}, part.rate},
+        plus{part.name + " plus", {}, part.rate * part.plus.value_or(1)};
     for (const auto& module : modules_) {
       if ((module->target().component == 0) != part.is_denoiser) continue;
       group.parameters.push_back(module->down());
@@ -208,11 +221,12 @@ std::vector<NamedTensor> LoraNetwork::parameters() const {
 
 std::vector<NamedTensor> LoraNetwork::state() const {
   std::vector<NamedTensor> result;
-  const auto alpha_dtype = config_.alpha_is_integer ? at::kLong : at::kFloat;
   for (const auto& module : modules_) {
-    const bool keeps_integer = config_.alpha_is_integer && !is_large_conv(*module->target().layer);
+    // A loaded alpha may be a fraction.
+    const bool is_whole = module->alpha() == std::floor(module->alpha());
+    const bool keeps_integer = config_.alpha_is_integer && is_whole && !is_large_conv(*module->target().layer);
     result.emplace_back(module->name() + std::string(kAlpha),
-                        at::scalar_tensor(module->alpha(), keeps_integer ? alpha_dtype : at::kFloat));
+                        at::scalar_tensor(module->alpha(), keeps_integer ? at::kLong : at::kFloat));
     result.emplace_back(module->name() + std::string(kDown), module->down().detach());
     result.emplace_back(module->name() + std::string(kUp), module->up().detach());
   }
@@ -236,8 +250,7 @@ void LoraNetwork::load(const TensorSource& source) {
     fail("{}: none of its {} keys belongs to a LoRA of this model", source.path().string(), source.keys().size());
   }
   for (auto& module : modules_) {
-    const std::string key = module->name() + std::string(kAlpha);
-    if (source.contains(key)) module->set_alpha(source.tensor(key).item<double>());
+    if (const auto alpha = read_alpha(source, module->name())) module->set_alpha(*alpha);
   }
   const auto expected = static_cast<int64_t>(parameters().size());
   if (num_loaded < expected) {
@@ -272,8 +285,8 @@ LoraNetwork::WeightNorms LoraNetwork::limit_weight_norms(double max_norm) {
   for (auto& module : modules_) {
     const double scale = module->alpha() / static_cast<double>(module->rank());
     const at::Tensor change = at::mm(module->up().flatten(1), module->down().flatten(1)) * scale;
-    const double norm = std::max(at::norm(change).item<double>(), max_norm / 2);
-    const double ratio = std::min(norm, max_norm) / norm;
+    const double norm = at::norm(change).item<double>();
+    const double ratio = norm > max_norm ? max_norm / norm : 1;
     if (ratio != 1) {
       ++result.num_scaled;
       module->up().mul_(std::sqrt(ratio));
@@ -303,9 +316,13 @@ std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& 
   for (const auto& key : file.keys()) {
     if (!key.ends_with(kDown)) continue;
     const std::string module = key.substr(0, key.size() - kDown.size());
-    const int64_t rank = file.info(key).shape.at(0);
-    const std::string alpha = module + std::string(kAlpha);
-    dims[module] = {rank, file.contains(alpha) ? file.tensor(alpha).item<double>() : static_cast<double>(rank)};
+    const TensorInfo info = file.info(key);
+    if (info.shape.size() < 2 || info.num_elements() == 0) {
+      fail("{}: {} is {}, expected [rank, in] or [rank, in, kernel, kernel]", file.path().string(), key,
+           describe(info));
+    }
+    const int64_t rank = info.shape[0];
+    dims[module] = {rank, read_alpha(file, module).value_or(static_cast<double>(rank))};
   }
   if (dims.empty()) fail("{}: holds no LoRA (no key ends in {})", file.path().string(), kDown);
   return dims;
@@ -322,7 +339,8 @@ int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarge
     const at::Tensor down = file.tensor(target.name + std::string(kDown)).to(at::kFloat);
     const at::Tensor up = file.tensor(target.name + std::string(kUp)).to(at::kFloat);
     at::Tensor& weight = target.layer->weight;
-    if (up.size(0) != weight.size(0) || down.numel() / rank != weight.numel() / weight.size(0)) {
+    if (up.numel() != weight.size(0) * rank || up.size(0) != weight.size(0) ||
+        down.numel() * weight.size(0) != weight.numel() * rank) {
       fail("{}: {} has up {} and down {}, which do not fit the layer's weight {}", file.path().string(), target.name,
            fmt::join(up.sizes(), "x"), fmt::join(down.sizes(), "x"), fmt::join(weight.sizes(), "x"));
     }

@@ -28,7 +28,7 @@ struct PreparedBatch {
 
 class DatasetCacher {
  public:
-  DatasetCacher(Dataset& dataset, const LatentCacheOptions& options, bool reference_quirks)
+  DatasetCacher(Dataset& dataset, const LatentCacheSettings& options, bool reference_quirks)
       : dataset_(dataset), options_(options), reference_quirks_(reference_quirks) {}
 
   // The images without a usable entry, in the order in which they are encoded.
@@ -149,7 +149,7 @@ class DatasetCacher {
   }
 
   Dataset& dataset_;
-  const LatentCacheOptions& options_;
+  const LatentCacheSettings& options_;
   bool reference_quirks_;
 };
 
@@ -174,7 +174,7 @@ void require_space(const Dataset& dataset, const ImageIndices& images) {
 }
 
 // An image in two datasets of different resolution would need two entries under one name.
-void refuse_shared_files(const DatasetGroup& group, const LatentCacheOptions& options) {
+void refuse_shared_files(const DatasetGroup& group, const LatentCacheSettings& options) {
   std::unordered_map<std::string, SizePx> buckets;
   for (const auto& dataset : group.datasets()) {
     for (const auto& image : dataset.images) {
@@ -191,7 +191,7 @@ void refuse_shared_files(const DatasetGroup& group, const LatentCacheOptions& op
 
 }  // namespace
 
-void cache_latents(DatasetGroup& group, const EncodeImages& encode, const LatentCacheOptions& options) {
+void cache_latents(DatasetGroup& group, const EncodeImages& encode, const LatentCacheSettings& options) {
   DT_CHECK(group.options().cache_latents, "the group was built for uncached latents");
   if (options.to_disk) refuse_shared_files(group, options);
   for (auto& dataset : group.datasets()) {

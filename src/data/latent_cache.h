@@ -11,7 +11,7 @@
 
 namespace difftune {
 
-struct LatentCacheOptions {
+struct LatentCacheSettings {
   bool to_disk = false;
   int vae_batch_size = 1;
   bool skip_cache_check = false;   // an existing file is taken unread
@@ -28,6 +28,6 @@ using EncodeImages = std::function<at::Tensor(const at::Tensor&)>;
 // Gives every image of the group its latents. Batches and their order are those of the reference (so are the encoder's
 // draws): per dataset by bucket area; a mirrored batch follows its original where flip_aug is set. Entries found on
 // disk that are missing a part, damaged or older than their image are rebuilt with a note. Throws UserError.
-void cache_latents(DatasetGroup& group, const EncodeImages& encode, const LatentCacheOptions& options);
+void cache_latents(DatasetGroup& group, const EncodeImages& encode, const LatentCacheSettings& options);
 
 }  // namespace difftune

@@ -43,18 +43,15 @@ at::Tensor with_offset(const at::Tensor& noise, const NoiseConfig& config, const
 
 at::Tensor with_lower_resolutions(at::Tensor noise, const NoiseConfig& config, const RandomSources& random) {
   const int64_t batch = noise.size(0), channels = noise.size(1), height = noise.size(2), width = noise.size(3);
-  for (int64_t i = 0; i < config.multires_noise_iterations; ++i) {
-    const double divisor = std::pow(random.python.random() * 2 + 2, static_cast<double>(i));
-    const auto shrunk = [&](int64_t side) {
-      return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(side) / divisor));
-    };
-    const int64_t h = shrunk(height), w = shrunk(width);
+  double weight = 1;
+  int64_t level = 0;
+  for (const auto& [h, w] : multires_sizes(config, height, width, random.python_uniform)) {
     // Drawn on the CPU whatever the device, as in the reference.
     const at::Tensor small =
         at::randn({batch, channels, h, w}, random.cpu, at::TensorOptions(at::kFloat)).to(noise.device());
     const at::Tensor full = at::upsample_bilinear2d(small, {height, width}, /*align_corners=*/false);
-    noise.add_(full * std::pow(config.multires_noise_discount, static_cast<double>(i)));
-    if (h == 1 || w == 1) break;
+    noise.add_(full * weight);
+    weight = std::pow(config.multires_noise_discount, static_cast<double>(++level));
   }
   return noise / at::std(noise, /*unbiased=*/true);
 }
@@ -79,6 +76,20 @@ at::Tensor with_input_perturbation(const at::Tensor& noise, const NoiseConfig& c
 }
 
 }  // namespace
+
+std::vector<std::pair<int64_t, int64_t>> multires_sizes(const NoiseConfig& config, int64_t height, int64_t width,
+                                                        const std::function<double()>& python_uniform) {
+  std::vector<std::pair<int64_t, int64_t>> sizes;
+  for (int64_t i = 0; i < config.multires_noise_iterations; ++i) {
+    const double divisor = std::pow(python_uniform() * 2 + 2, static_cast<double>(i));
+    const auto shrunk = [&](int64_t side) {
+      return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(side) / divisor));
+    };
+    sizes.emplace_back(shrunk(height), shrunk(width));
+    if (sizes.back().first == 1 || sizes.back().second == 1) break;
+  }
+  return sizes;
+}
 
 void validate(const NoiseConfig& config, int64_t num_timesteps) {
   if (config.adaptive_noise_scale && config.noise_offset == 0) {

@@ -5,9 +5,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <utility>
+#include <vector>
 
-#include "base/python_random.h"
 #include "diffusion/ddpm_schedule.h"
 
 namespace difftune {
@@ -16,7 +18,8 @@ namespace difftune {
 struct RandomSources {
   at::Generator device;
   at::Generator cpu;
-  PythonRandom& python;
+  // Numbers in [0, 1) of the run's Python generator. The plan of an epoch draws them ahead (see multires_sizes).
+  std::function<double()> python_uniform;
 };
 
 // Zero switches a feature off. Names and meaning are those of the command line options.
@@ -38,6 +41,10 @@ struct NoiseConfig {
 
 // Throws UserError where a value is out of range or needs another option.
 void validate(const NoiseConfig& config, int64_t num_timesteps);
+
+// Height and width of the lower resolutions that multires noise adds to latents of this size; draws one number for each.
+std::vector<std::pair<int64_t, int64_t>> multires_sizes(const NoiseConfig& config, int64_t height, int64_t width,
+                                                        const std::function<double()>& python_uniform);
 
 struct NoisyLatents {
   at::Tensor noise;          // the latents' shape; float32 with a noise offset, else the latents' dtype

@@ -105,7 +105,7 @@ struct PaletteRow {
   std::vector<std::array<uint8_t, 3>> colors;
 
   PaletteRow(const EncodedImage& file, const BmpHeader& header) : header(header), colors(256) {
-    MemorySource source(file.bytes);
+    MemoryBytes source(file.bytes);
     for (size_t i = 0; i < header.palette_entries; ++i) {
       std::array<uint8_t, 3> bgr{};
       source.read_exactly(header.palette_offset + i * header.palette_entry_bytes, bgr);
@@ -145,7 +145,7 @@ ImageInfo parse_bmp_header(ByteSource& source, const std::string& name) {
 }
 
 Image decode_bmp(const EncodedImage& file, bool keep_alpha) {
-  MemorySource source(file.bytes);
+  MemoryBytes source(file.bytes);
   const BmpHeader header = read_bmp_header(source, file.name);
   // Rows are padded to four bytes.
   const uint64_t stride_bytes = (static_cast<uint64_t>(header.width_px) * header.bits + 31) / 32 * 4;

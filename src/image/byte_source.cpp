@@ -11,7 +11,7 @@
 
 namespace difftune {
 
-size_t MemorySource::read_at(uint64_t offset, void* out, size_t num_bytes) {
+size_t MemoryBytes::read_at(uint64_t offset, void* out, size_t num_bytes) {
   if (offset >= bytes_.size()) return 0;
   const size_t available = std::min<uint64_t>(num_bytes, bytes_.size() - offset);
   std::memcpy(out, bytes_.data() + offset, available);

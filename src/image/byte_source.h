@@ -25,9 +25,9 @@ class ByteSource {
   }
 };
 
-class MemorySource : public ByteSource {
+class MemoryBytes : public ByteSource {
  public:
-  explicit MemorySource(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+  explicit MemoryBytes(std::span<const uint8_t> bytes) : bytes_(bytes) {}
   uint64_t size() const override { return bytes_.size(); }
   size_t read_at(uint64_t offset, void* out, size_t num_bytes) override;
 

@@ -41,7 +41,7 @@ ImageInfo read_image_info(const std::filesystem::path& path, ReadOptions options
 Image read_image(const std::filesystem::path& path, bool keep_alpha, ReadOptions options) {
   const std::string content = read_file(path);
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(content.data()), content.size());
-  MemorySource source(bytes);
+  MemoryBytes source(bytes);
   const EncodedImage file{bytes, parse_header(source, path.string()), path.string()};
   Image image = decode(file, keep_alpha, options);
   return options.apply_orientation ? apply_exif_orientation(std::move(image), file.info.exif_orientation) : image;

@@ -199,17 +199,18 @@ at::Tensor UNet::embed_time(const Input& input) const {
   return nn::silu(embedding);
 }
 
+// The aliases make the gradients of one block's uses of an input add up before they join those of other blocks, with and
+// without checkpointing: both give the same bits.
 at::Tensor UNet::run(const unet::ResnetBlock& block, const at::Tensor& x, const at::Tensor& time) const {
-  if (!is_checkpointing_) return block.forward(x, time);
-  return nn::checkpoint([&block](const auto& in) { return block.forward(in[0], in[1]); }, {x, time});
+  const at::Tensor own_x = x.alias();
+  if (!is_checkpointing_) return block.forward(own_x, time);
+  return nn::checkpoint([&block](const auto& in) { return block.forward(in[0], in[1]); }, {own_x, time});
 }
 
 at::Tensor UNet::run(const unet::SpatialTransformer& block, const at::Tensor& x, const at::Tensor& context) const {
-  // The alias makes the gradients of one block's uses of the context add up before they join the other blocks', with
-  // and without checkpointing: both give the same bits.
-  const at::Tensor own_context = context.alias();
-  if (!is_checkpointing_) return block.forward(x, own_context);
-  return nn::checkpoint([&block](const auto& in) { return block.forward(in[0], in[1]); }, {x, own_context});
+  const at::Tensor own_x = x.alias(), own_context = context.alias();
+  if (!is_checkpointing_) return block.forward(own_x, own_context);
+  return nn::checkpoint([&block](const auto& in) { return block.forward(in[0], in[1]); }, {own_x, own_context});
 }
 
 at::Tensor UNet::forward(const Input& input) const {

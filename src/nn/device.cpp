@@ -15,8 +15,10 @@ bool driver_is_present() { return std::filesystem::exists("/dev/nvidiactl"); }
 bool open_cuda_backend() {
   if (!driver_is_present()) return false;
   if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-    log::warning("an NVIDIA driver is present, but the CUDA backend cannot be opened ({}): running on the CPU. "
-                 "`./dev build --cuda` installs it", dlerror());
+    log::warning(
+        "an NVIDIA driver is present, but the CUDA backend cannot be opened ({}): running on the CPU. "
+        "`./dev build --cuda` installs it",
+        dlerror());
     return false;
   }
   return at::hasCUDA();

@@ -20,9 +20,12 @@ class Initializer : public ParameterReader {
 
   at::Tensor read(const std::string&, at::IntArrayRef shape, Init init, int64_t fan_in) override {
     switch (init) {
-      case Init::zeros: return at::zeros(shape, dtype_);
-      case Init::ones: return at::ones(shape, dtype_);
-      case Init::normal_002: return at::empty(shape, dtype_).normal_(0, 0.02, generator_);
+      case Init::zeros:
+        return at::zeros(shape, dtype_);
+      case Init::ones:
+        return at::ones(shape, dtype_);
+      case Init::normal_002:
+        return at::empty(shape, dtype_).normal_(0, 0.02, generator_);
       case Init::uniform_fan_in: {
         const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
         return at::empty(shape, dtype_).uniform_(-bound, bound, generator_);

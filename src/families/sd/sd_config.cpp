@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 
@@ -91,7 +93,8 @@ UNetConfig read_diffusers_unet(const TensorSource& s) {
 ClipTextConfig read_clip_l(const TensorSource& s, const std::string& root) {
   ClipTextConfig config;
   // Some files lack the "text_model." level.
-  const std::string base = s.contains(root + "text_model.embeddings.token_embedding.weight") ? root + "text_model." : root;
+  const std::string base =
+      s.contains(root + "text_model.embeddings.token_embedding.weight") ? root + "text_model." : root;
   config.vocabulary_size = size_of(s, base + "embeddings.token_embedding.weight", 0);
   config.hidden_size = size_of(s, base + "embeddings.token_embedding.weight", 1);
   config.max_positions = size_of(s, base + "embeddings.position_embedding.weight", 0);
@@ -110,35 +113,76 @@ ClipTextConfig read_open_clip(const TensorSource& s) {
   config.max_positions = size_of(s, root + "positional_embedding", 0);
   config.intermediate_size = size_of(s, root + "transformer.resblocks.0.mlp.c_fc.weight", 0);
   // The last layer is not used: SD 2.x takes the last but one's output.
-  config.num_layers = count_while(s, [&](int64_t n) {
-                        return fmt::format("{}transformer.resblocks.{}.mlp.c_fc.weight", root, n);
-                      }) - 1;
+  config.num_layers =
+      count_while(s, [&](int64_t n) { return fmt::format("{}transformer.resblocks.{}.mlp.c_fc.weight", root, n); }) - 1;
   config.num_heads = std::max<int64_t>(1, config.hidden_size / 64);
   config.uses_quick_gelu = false;
   return config;
 }
 
-// What the shapes in a Diffusers folder do not show stands in the config.json beside the weights.
-void read_diffusers_json(const fs::path& folder, SdConfig& config) {
-  const auto parse = [&](const char* part) {
-    const fs::path file = folder / part / "config.json";
-    if (!fs::exists(file)) return nlohmann::json::object();
-    auto parsed = nlohmann::json::parse(read_file(file), nullptr, false);
-    if (parsed.is_discarded()) fail("{}: is not JSON", file.string());
-    return parsed;
-  };
-  const auto unet = parse("unet");
-  if (const auto heads = unet.find("attention_head_dim"); heads != unet.end()) {  // in truth the number of heads
-    for (size_t i = 0; i < config.unet.num_heads.size(); ++i) {
-      config.unet.num_heads[i] = heads->is_array() ? heads->at(std::min(i, heads->size() - 1)).get<int64_t>()
-                                                   : heads->get<int64_t>();
+// A config.json of a Diffusers component; one that does not exist says nothing.
+class ComponentJson {
+ public:
+  explicit ComponentJson(fs::path file) : file_(std::move(file)), json_(nlohmann::json::object()) {
+    if (!fs::exists(file_)) return;
+    json_ = nlohmann::json::parse(read_file(file_), nullptr, false);
+    if (!json_.is_object()) fail("{}: is not a JSON object", file_.string());
+  }
+
+  // One number, or one for each level (the last one for those beyond the list).
+  void read(const char* key, std::vector<int64_t>& levels) const {
+    if (!json_.contains(key)) return;
+    const auto& value = json_[key];
+    const bool is_list = value.is_array() && !value.empty();
+    for (size_t i = 0; i < levels.size(); ++i) {
+      levels[i] = positive(key, is_list ? value[std::min(i, value.size() - 1)] : value);
     }
   }
-  config.unet.norm_groups = unet.value("norm_num_groups", config.unet.norm_groups);
-  const auto text = parse("text_encoder");
-  config.text.num_heads = text.value("num_attention_heads", config.text.num_heads);
-  if (text.contains("hidden_act")) config.text.uses_quick_gelu = text["hidden_act"] == "quick_gelu";
-  config.vae.norm_groups = parse("vae").value("norm_num_groups", config.vae.norm_groups);
+  void read(const char* key, int64_t& value) const {
+    if (json_.contains(key)) value = positive(key, json_[key]);
+  }
+  std::optional<std::string> text(const char* key) const {
+    if (!json_.contains(key)) return std::nullopt;
+    if (!json_[key].is_string()) fail("{}: {} is {}, expected a text", file_.string(), key, json_[key].dump());
+    return json_[key].get<std::string>();
+  }
+
+ private:
+  int64_t positive(const char* key, const nlohmann::json& value) const {
+    if (!value.is_number_integer() || value.get<int64_t>() < 1) {
+      fail("{}: {} is {}, expected a positive whole number", file_.string(), key, value.dump());
+    }
+    return value.get<int64_t>();
+  }
+
+  fs::path file_;
+  nlohmann::json json_;
+};
+
+// What the shapes in a Diffusers folder do not show stands in the config.json beside the weights.
+void read_diffusers_json(const fs::path& folder, SdConfig& config) {
+  const ComponentJson unet(folder / "unet" / "config.json");
+  unet.read("attention_head_dim", config.unet.num_heads);  // in truth the number of heads
+  unet.read("norm_num_groups", config.unet.norm_groups);
+  const ComponentJson text(folder / "text_encoder" / "config.json");
+  text.read("num_attention_heads", config.text.num_heads);
+  if (const auto activation = text.text("hidden_act")) config.text.uses_quick_gelu = *activation == "quick_gelu";
+  ComponentJson(folder / "vae" / "config.json").read("norm_num_groups", config.vae.norm_groups);
+}
+
+// Heads and groups split the channels evenly, or the shapes are not those of a Stable Diffusion.
+void check_divisible(const SdConfig& config, const std::string& path) {
+  const auto check = [&](const char* where, int64_t channels, int64_t parts, const char* what) {
+    if (channels % parts != 0)
+      fail("{}: the {} has {} channels, which {} {} do not divide", path, where, channels, parts, what);
+  };
+  for (size_t level = 0; level < config.unet.block_channels.size(); ++level) {
+    check("U-Net", config.unet.block_channels[level], config.unet.num_heads[level], "attention heads");
+    check("U-Net", config.unet.block_channels[level], config.unet.norm_groups, "norm groups");
+  }
+  for (const int64_t channels : config.vae.block_channels)
+    check("VAE", channels, config.vae.norm_groups, "norm groups");
+  check("text encoder", config.text.hidden_size, config.text.num_heads, "attention heads");
 }
 
 }  // namespace
@@ -173,6 +217,7 @@ SdConfig read_sd_config(const TensorSource& checkpoint, bool is_v2) {
   } else {
     config.text = is_v2 ? read_open_clip(checkpoint) : read_clip_l(checkpoint, "cond_stage_model.transformer.");
   }
+  check_divisible(config, checkpoint.path().string());
   return config;
 }
 

@@ -176,7 +176,7 @@ class SdFamily : public ModelFamily {
   }
 
   NameMap text_map() const {
-    if (config_.is_diffusers) return same_names("text_encoder.");
+    if (config_.is_diffusers) return clip_l_name_map("text_encoder.");
     return config_.is_v2 ? open_clip_name_map(static_cast<int>(config_.text.num_layers)) : clip_l_name_map();
   }
 
@@ -212,8 +212,7 @@ class SdFamily : public ModelFamily {
     return request_.reference_quirks ? ClipTokenizer::builtin_sd2_quirk() : ClipTokenizer::builtin_sd2();
   }
 
-  // SD 2.x pads with "!".
-  int32_t pad_id() const { return config_.is_v2 ? 0 : tokenizer().eos_id(); }
+  int32_t pad_id() const { return tokenizer().pad_id(); }
 
   // ids: [B, n, 77] → states of the layer that conditions, final norm applied: [B, n, 77, d].
   at::Tensor text_states(const at::Tensor& ids) const {

@@ -50,7 +50,7 @@ class LatentCache : public testing::Test {
 
   ScratchFolder folder_;
   DatasetConfig config_;
-  LatentCacheOptions options_;
+  LatentCacheSettings options_;
   std::unique_ptr<DatasetGroup> group_;
 };
 

@@ -3,37 +3,17 @@
 #include "families/sd/sd_name_map.h"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
-#include <nlohmann/json.hpp>
+#include "layouts.h"
 
 namespace difftune {
 namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-nlohmann::json read_json_gz(const std::string& name) {
-  std::string text;
-  gzFile file = gzopen((fs::path(TEST_DATA_DIR) / "weights" / name).c_str(), "rb");
-  char buffer[1 << 16];
-  for (int n; file != nullptr && (n = gzread(file, buffer, sizeof buffer)) > 0;) text.append(buffer, n);
-  gzclose(file);
-  return nlohmann::json::parse(text);
-}
-
-// The checkpoint's keys with tensors that take no memory: a scalar, expanded.
-std::shared_ptr<const MemorySource> checkpoint_of(const nlohmann::json& layout) {
-  std::vector<NamedTensor> tensors;
-  for (const auto& [key, shape] : layout["checkpoint"].items()) {
-    tensors.emplace_back(key, at::empty({}).expand(shape.get<std::vector<int64_t>>()));
-  }
-  return std::make_shared<MemorySource>(std::move(tensors));
-}
 
 struct Case {
   const char* layout;
@@ -49,7 +29,7 @@ std::vector<Case> cases() {
 
 TEST(SdNameMap, EveryNameComesFromTheKeyThatDiffusersConverts) {
   for (const auto& [file, part, map] : cases()) {
-    const nlohmann::json layout = read_json_gz(file);
+    const nlohmann::json layout = read_json_gz(std::string("weights/") + file);
     const auto model = map.to_model(checkpoint_of(layout));
     EXPECT_THAT(model->unexpected(), IsEmpty()) << file << part;
     EXPECT_EQ(model->keys().size(), layout[part].size()) << file << part;
@@ -63,7 +43,7 @@ TEST(SdNameMap, EveryNameComesFromTheKeyThatDiffusersConverts) {
 
 TEST(SdNameMap, RoundTripGivesTheCheckpointsKeysAndShapes) {
   for (const auto& [file, part, map] : cases()) {
-    const auto checkpoint = checkpoint_of(read_json_gz(file));
+    const auto checkpoint = checkpoint_of(read_json_gz(std::string("weights/") + file));
     const auto restored = map.to_checkpoint(map.to_model(checkpoint));
     size_t num_expected = 0;
     for (const std::string& key : checkpoint->keys()) {

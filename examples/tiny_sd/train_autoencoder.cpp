@@ -1,0 +1,104 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/log.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "nn/random_state.h"
+#include "tiny_sd/draw_pictures.h"
+#include "tiny_sd/short_autoencoder.h"
+#include "tiny_sd/train_parts.h"
+
+namespace difftune::tiny {
+namespace {
+
+constexpr double kSquaredErrorWeight = 2;
+constexpr double kDivergenceWeight = 3e-4;
+
+// Half from the grammar, half clutter, in turn whole pictures and, four for one, the piece around the middle of others:
+// there is more to learn about outlines than about flat colour.
+at::Tensor draw_batch(int64_t step, int64_t batch_size, PythonRandom& random) {
+  const bool is_pieces = step % 2 == 0;
+  std::vector<Image> pictures;
+  for (int64_t i = 0; i < (is_pieces ? 4 * batch_size : batch_size); ++i) {
+    const auto is_place = [](const NamedPlace& place) { return place.x == 0.5 && place.y == 0.5; };
+    Scene scene = draw_scene(random);
+    if (is_pieces) scene.place = static_cast<size_t>(std::ranges::find_if(places(), is_place) - places().begin());
+    pictures.push_back(i % 2 == 0 ? paint(scene, kPictureSizePx, random) : paint_clutter(kPictureSizePx, random));
+  }
+  const at::Tensor all = to_tensor(pictures);
+  if (!is_pieces) return all;
+  constexpr int64_t kPiecePx = kPictureSizePx / 2;
+  const int64_t x = random.randint(kPiecePx / 4, kPiecePx * 3 / 4), y = random.randint(kPiecePx / 4, kPiecePx * 3 / 4);
+  return all.narrow(2, y, kPiecePx).narrow(3, x, kPiecePx);
+}
+
+at::Tensor& parameter_at(const nn::ModelIndex& index, std::string_view path) {
+  for (const auto& parameter : index.parameters) {
+    if (parameter.path == path) return *parameter.tensor;
+  }
+  throw InternalError(fmt::format("the autoencoder has no {}", path));
+}
+
+// Mean and standard deviation of the latents' means, per channel.
+std::pair<at::Tensor, at::Tensor> measure_latents(const AutoencoderKL& vae, PythonRandom& random) {
+  std::vector<at::Tensor> latents;
+  for (int batch = 0; batch < 8; ++batch) {
+    std::vector<Image> pictures;
+    for (int i = 0; i < 32; ++i) pictures.push_back(paint(draw_scene(random), kPictureSizePx, random));
+    latents.push_back(vae.encode(to_tensor(pictures)).mean);
+  }
+  const at::Tensor all = at::cat(latents).transpose(0, 1).flatten(1);  // [channels, values]
+  return {all.mean(1), all.std(1)};
+}
+
+// z' = (z - mean) / (std x 0.18215), as the last 1x1 convolution of the encoder and the first of the decoder.
+void fold_latent_scale(AutoencoderKL& vae, PythonRandom& random) {
+  const auto [mean, deviation] = measure_latents(vae, random);
+  const int64_t c = vae.config().latent_channels;
+  const at::Tensor scale = deviation * kLatentScale;
+  const auto& index = vae.index();
+  at::Tensor weight = parameter_at(index, "quant_conv.weight"), bias = parameter_at(index, "quant_conv.bias");
+  weight.narrow(0, 0, c).div_(scale.view({c, 1, 1, 1}));
+  bias.narrow(0, 0, c).sub_(mean).div_(scale);
+  bias.narrow(0, c, c).sub_(at::log(scale) * 2);
+  at::Tensor back = parameter_at(index, "post_quant_conv.weight"), shift = parameter_at(index, "post_quant_conv.bias");
+  shift.add_(back.flatten(1).matmul(mean));
+  back.mul_(scale.view({1, c, 1, 1}));
+}
+
+}  // namespace
+
+void train_autoencoder(TinyModel& model, const TrainSettings& settings) {
+  nn::seed_generators(settings.seed);
+  PythonRandom random(settings.seed);
+  AutoencoderKL& vae = *model.vae;
+  const ShortAutoencoder short_vae(vae);
+  AveragedAdamW optimizer(trainable_parameters(vae.index()), settings);
+  Progress progress("autoencoder", settings.num_steps);
+  double average = 0;
+  for (int64_t step = 0; step < settings.num_steps; ++step) {
+    const at::Tensor pictures = draw_batch(step, settings.batch_size, random);
+    const LatentDistribution latents = short_vae.encode(pictures);
+    const at::Tensor error = short_vae.decode(latents.sample()) - pictures;
+    const at::Tensor absolute = error.abs().mean();
+    const at::Tensor divergence =
+        (latents.mean.square() + latents.log_variance.exp() - 1 - latents.log_variance).mean() * 0.5;
+    optimizer.step(absolute + error.square().mean() * kSquaredErrorWeight + divergence * kDivergenceWeight);
+    average += (absolute.item<double>() - average) * (step == 0 ? 1 : 0.05);
+    if ((step + 1) % 100 == 0) {
+      log::info("autoencoder step {}: absolute error {:.4f}, divergence {:.2f}", step + 1, average,
+                divergence.item<double>());
+    }
+    progress.advance(1, fmt::format("error={:.4f}", average));
+  }
+  optimizer.finish();
+  const at::NoGradGuard no_grad;
+  fold_latent_scale(vae, random);
+}
+
+}  // namespace difftune::tiny

@@ -1,0 +1,46 @@
+// The two trainings that make tiny-sd, and the averaged weights that both end with.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "optim/lr_scheduler.h"
+#include "optim/optimizer.h"
+#include "tiny_sd/tiny_model.h"
+
+namespace difftune::tiny {
+
+struct TrainSettings {
+  int64_t num_steps = 0;
+  int64_t batch_size = 0;
+  double learning_rate = 0;
+  uint64_t seed = 0;
+};
+
+// Trains the autoencoder to give pictures back (L1 + L2, and a small pull of the latents towards N(0, 1)), half of them
+// from the grammar and half clutter. At the end the 1x1 convolutions around the latents take up their mean and spread,
+// so that latents x 0.18215 have mean 0 and variance 1 per channel, as the U-Net wants them.
+void train_autoencoder(TinyModel& model, const TrainSettings& settings);
+
+// Trains U-Net and text encoder to predict the noise in the latents of captioned pictures; one caption in ten is left
+// empty, for guidance. The table of words stays as it was drawn: a word that is used is as good as one that is not.
+void train_denoiser(TinyModel& model, const TrainSettings& settings);
+
+// Parameters with what a step needs: AdamW, a cosine schedule after a warm-up, clipped gradients, and an exponential
+// moving average that the parameters take over at the end.
+class AveragedAdamW {
+ public:
+  AveragedAdamW(std::vector<at::Tensor> parameters, const TrainSettings& settings);
+  // Backward from `loss`, one update.
+  void step(const at::Tensor& loss);
+  // The averages into the parameters, which then need no gradient any more.
+  void finish();
+
+ private:
+  std::vector<at::Tensor> parameters_, averages_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<LrScheduler> scheduler_;
+  int64_t num_steps_ = 0;
+};
+
+}  // namespace difftune::tiny

@@ -1,0 +1,71 @@
+#include "commands/command_table.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+#include "commands/docs.h"
+#include "commands/train_network.h"
+
+namespace difftune {
+namespace {
+
+constexpr std::array kCommands = {
+    Command{"train_network", kTrainNetworkSummary, run_train_network, train_network_page},
+    Command{"docs", "Writes the Markdown page of every command into a folder.", run_docs, nullptr},
+};
+
+std::string usage(std::string_view version) {
+  std::string text = fmt::format(
+      "difftune {}: trains LoRAs for diffusion models, with the commands, options and files of sd-scripts.\n\n"
+      "usage: difftune COMMAND [options]\n\ncommands:\n",
+      version);
+  size_t width = 0;
+  for (const Command& command : kCommands) width = std::max(width, command.name.size());
+  for (const Command& command : kCommands) text += fmt::format("  {:{}}  {}\n", command.name, width, command.summary);
+  return text +
+         "\n  difftune COMMAND --help  prints a command's options\n  difftune --version       prints the version\n";
+}
+
+// "sd-scripts/train_network.py" is train_network.
+std::string command_name(std::string_view word) {
+  if (!word.ends_with(".py")) return std::string(word);
+  word.remove_suffix(3);
+  if (const size_t slash = word.find_last_of("/\\"); slash != std::string_view::npos) word.remove_prefix(slash + 1);
+  return std::string(word);
+}
+
+const Command& find_command(const std::string& word) {
+  const std::string name = command_name(word);
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) {
+    if (command.name == name) return command;
+    names.emplace_back(command.name);
+  }
+  const std::string nearest = nearest_name(name, names);
+  throw UsageError(fmt::format("there is no command {}{}; `difftune --help` lists the commands", word,
+                               nearest.empty() ? "" : ": did you mean " + nearest + "?"));
+}
+
+}  // namespace
+
+std::span<const Command> command_table() { return kCommands; }
+
+int run_command_line(std::span<const std::string> words, std::string_view version) {
+  if (words.empty()) throw UsageError("which command? `difftune --help` lists them");
+  if (words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+    fmt::print("{}", usage(version));
+    return 0;
+  }
+  if (words[0] == "--version") {
+    fmt::print("difftune {}\n", version);
+    return 0;
+  }
+  return find_command(words[0]).run(words.subspan(1));
+}
+
+}  // namespace difftune

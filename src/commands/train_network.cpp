@@ -1,0 +1,68 @@
+#include "commands/train_network.h"
+
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "options/command_page.h"
+#include "options/read_options.h"
+#include "options/train_network_options.h"
+#if __has_include("train/train_lora.h")
+#include "train/train_lora.h"
+#endif
+
+namespace difftune {
+namespace {
+
+CommandPage page() {
+  return {.name = "train_network",
+          .summary = std::string(kTrainNetworkSummary),
+          .example =
+              "difftune train_network --pretrained_model_name_or_path model.safetensors --train_data_dir images "
+              "--resolution 512 --output_dir out --output_name my_lora --network_module networks.lora "
+              "--network_dim 16 --network_alpha 8 --max_train_steps 1000 --cache_latents"};
+}
+
+log::Level log_level(const ConsoleOptions& console) {
+  const std::string name = console.console_log_level.value_or("INFO");
+  if (name == "DEBUG") return log::Level::debug;
+  if (name == "INFO") return log::Level::info;
+  if (name == "WARNING") return log::Level::warning;
+  return log::Level::error;
+}
+
+void print(const std::vector<Remark>& remarks) {
+  for (const Remark& remark : remarks) {
+    log::write(remark.is_warning ? log::Level::warning : log::Level::info, remark.text);
+  }
+}
+
+}  // namespace
+
+int run_train_network(std::span<const std::string> words) {
+  TrainNetworkOptions options;
+  OptionTable table = describe(options);
+  const ReadResult read = read_options(table, words);
+  if (read.outcome == ReadResult::Outcome::help_wanted) {
+    fmt::print("{}", help_text(page(), table, terminal_width()));
+    return 0;
+  }
+  const ConsoleOptions& console = options.console;
+  log::configure({.level = log_level(console),
+                  .file = console.console_log_file.value_or(""),
+                  .simple = console.console_log_simple});
+  print(read.remarks);
+  if (read.outcome == ReadResult::Outcome::config_written) return 0;
+  print(validate(options));
+#if __has_include("train/train_lora.h")
+  return train_lora(options);
+#endif
+  return 0;
+}
+
+std::string train_network_page() {
+  TrainNetworkOptions options;
+  const OptionTable table = describe(options);
+  return markdown_page(page(), table);
+}
+
+}  // namespace difftune

@@ -1,0 +1,108 @@
+#include "train/adapter_task.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/isnan.h>
+#include <ATen/ops/nan_to_num.h>
+
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace difftune {
+
+AdapterTask::AdapterTask(ModelFamily& family, LoraNetwork& network, const Objective& objective,
+                         const AdapterTaskConfig& config)
+    : family_(family), network_(network), objective_(objective), config_(config) {
+  if (config_.reference_quirks) return;
+  // A part with rate 0 is not trained: without this its gradients would pile up and weigh in the clipping norm.
+  std::vector<const void*> trained;
+  for (const auto& group : parameter_groups()) {
+    for (const auto& parameter : group.params) trained.push_back(parameter.unsafeGetTensorImpl());
+  }
+  std::sort(trained.begin(), trained.end());
+  for (auto& [key, parameter] : network_.parameters()) {
+    if (!std::binary_search(trained.begin(), trained.end(),
+                            static_cast<const void*>(parameter.unsafeGetTensorImpl()))) {
+      parameter.requires_grad_(false);
+    }
+  }
+}
+
+at::Tensor AdapterTask::latents_of(const Batch& batch) const {
+  const at::NoGradGuard no_grad;
+  const double scale = family_.info().latent_scale;
+  if (batch.latents.defined()) return batch.latents * scale;
+  // In the chunks and hence with the draws of the reference.
+  std::vector<at::Tensor> encoded;
+  for (const auto& chunk : batch.images.split(std::max(config_.vae_batch_size, 1))) {
+    encoded.push_back(family_.encode_latents(chunk));
+  }
+  at::Tensor latents = at::cat(encoded);
+  if (at::isnan(latents).any().item<bool>()) {
+    log::warning("the VAE gives NaN for {}; they are set to 0. --no_half_vae runs it in fp32",
+                 fmt::join(batch.files, ", "));
+    latents = at::nan_to_num(latents, 0);
+  }
+  return latents * scale;
+}
+
+at::Tensor AdapterTask::loss(const Batch& batch, const RandomSources& random) {
+  const at::Tensor latents = latents_of(batch);
+  Conditioning conditioning;
+  {
+    const at::AutoGradMode with_grad(config_.trains_text_encoders && at::GradMode::is_enabled());
+    conditioning = family_.encode_text({batch.captions, TextBatch::Use::training_caption});
+  }
+  const NoisedBatch noised = objective_.draw(latents, random);
+  const at::Tensor prediction = family_.denoise({noised.noisy_latents, noised.timesteps, conditioning});
+  return objective_.per_sample_loss(prediction, noised, {batch.loss_weights.to(latents.device()), batch.alpha_masks})
+      .mean();
+}
+
+std::vector<ParamGroup> AdapterTask::parameter_groups() const {
+  std::vector<ParamGroup> groups;
+  for (auto& group : network_.parameter_groups(config_.learning_rates)) {
+    groups.push_back({std::move(group.name), std::move(group.parameters), group.learning_rate});
+  }
+  if (groups.empty())
+    throw UsageError(
+        "every learning rate is 0 (--learning_rate, --unet_lr, --text_encoder_lr): nothing would be trained");
+  return groups;
+}
+
+std::vector<at::Tensor> AdapterTask::clipped_parameters() const {
+  std::vector<at::Tensor> result;
+  for (const auto& [key, parameter] : network_.parameters()) {
+    if (parameter.requires_grad()) result.push_back(parameter);
+  }
+  return result;
+}
+
+void AdapterTask::load(const TensorSource& state) {
+  const auto own = network_.parameters();
+  for (const auto& [key, parameter] : own) {
+    if (!state.contains(key)) {
+      fail("{}: lacks {}: the state is of a network with other modules (--network_module, --network_args)",
+           state.path().string(), key);
+    }
+    const auto shape = state.info(key).shape;
+    if (parameter.sizes() != at::IntArrayRef(shape)) {
+      fail("{}: {} has shape [{}], this run's has [{}]: resume with the same --network_dim", state.path().string(), key,
+           fmt::join(shape, ", "), fmt::join(parameter.sizes(), ", "));
+    }
+  }
+  network_.load(state);
+}
+
+std::map<std::string, double> AdapterTask::after_batch() {
+  if (config_.scale_weight_norms <= 0) return {};
+  const auto norms = network_.limit_weight_norms(config_.scale_weight_norms);
+  return {{"max_norm/keys_scaled", static_cast<double>(norms.num_scaled)},
+          {"max_norm/max_key_norm", norms.max},
+          {"norm/avg_key_norm", norms.mean}};
+}
+
+}  // namespace difftune

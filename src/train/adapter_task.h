@@ -1,0 +1,43 @@
+// Training an adapter (LoRA …) on a frozen model of any family.
+#pragma once
+
+#include <memory>
+
+#include "adapters/lora.h"
+#include "diffusion/objective.h"
+#include "families/model_family.h"
+#include "train/task.h"
+
+namespace difftune {
+
+struct AdapterTaskConfig {
+  AdapterLearningRates learning_rates;
+  bool trains_text_encoders = true;
+  int vae_batch_size = 1;
+  double scale_weight_norms = 0;  // 0: off
+  bool reference_quirks = false;
+};
+
+class AdapterTask : public Task {
+ public:
+  // All must outlive the task.
+  AdapterTask(ModelFamily& family, LoraNetwork& network, const Objective& objective, const AdapterTaskConfig& config);
+
+  at::Tensor loss(const Batch& batch, const RandomSources& random) override;
+  std::vector<ParamGroup> parameter_groups() const override;
+  std::vector<at::Tensor> clipped_parameters() const override;
+  std::vector<NamedTensor> parameters() const override { return network_.parameters(); }
+  void load(const TensorSource& state) override;
+  std::map<std::string, double> after_batch() override;
+  void set_training(bool is_training) override { network_.set_training(is_training); }
+
+ private:
+  at::Tensor latents_of(const Batch& batch) const;
+
+  ModelFamily& family_;
+  LoraNetwork& network_;
+  const Objective& objective_;
+  AdapterTaskConfig config_;
+};
+
+}  // namespace difftune

@@ -1,0 +1,194 @@
+#include "train/lora_options.h"
+
+#include <array>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/nearest_name.h"
+
+namespace difftune {
+namespace {
+
+const std::array<std::string, 7> kNetworkArgs = {"conv_dim",
+                                                 "conv_alpha",
+                                                 "rank_dropout",
+                                                 "module_dropout",
+                                                 "loraplus_lr_ratio",
+                                                 "loraplus_unet_lr_ratio",
+                                                 "loraplus_text_encoder_lr_ratio"};
+const std::array<std::string, 8> kLaterNetworkArgs = {"block_dims",        "block_alphas",           "conv_block_dims",
+                                                      "conv_block_alphas", "down_lr_weight",         "mid_lr_weight",
+                                                      "up_lr_weight",      "block_lr_zero_threshold"};
+
+double to_number(const std::string& name, const std::string& value) {
+  double number = 0;
+  const auto parsed = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (parsed.ec != std::errc{} || parsed.ptr != value.data() + value.size()) {
+    throw UsageError(fmt::format("--network_args {}={}: expected a number", name, value));
+  }
+  return number;
+}
+
+double to_share(const std::string& name, const std::string& value) {
+  const double number = to_number(name, value);
+  if (number < 0 || number >= 1) {
+    throw UsageError(fmt::format("--network_args {}={}: expected at least 0 and below 1", name, value));
+  }
+  return number;
+}
+
+void set_network_arg(LoraConfig& config, const std::string& name, const std::string& value) {
+  if (value == "None" || value.empty()) return;
+  if (name == "conv_dim") {
+    const double rank = to_number(name, value);
+    if (rank < 1 || rank != static_cast<int64_t>(rank)) {
+      throw UsageError(fmt::format("--network_args conv_dim={}: expected a whole number of at least 1", value));
+    }
+    config.conv_rank = static_cast<int64_t>(rank);
+  } else if (name == "conv_alpha") {
+    config.conv_alpha = to_number(name, value);
+  } else if (name == "rank_dropout") {
+    config.rank_dropout = to_share(name, value);
+  } else if (name == "module_dropout") {
+    config.module_dropout = to_share(name, value);
+  } else if (name == "loraplus_lr_ratio") {
+    config.plus_ratio = to_number(name, value);
+  } else if (name == "loraplus_unet_lr_ratio") {
+    config.denoiser_plus_ratio = to_number(name, value);
+  } else if (name == "loraplus_text_encoder_lr_ratio") {
+    config.text_encoder_plus_ratio = to_number(name, value);
+  } else if (std::find(kLaterNetworkArgs.begin(), kLaterNetworkArgs.end(), name) != kLaterNetworkArgs.end()) {
+    throw UsageError(fmt::format("--network_args {}: not available yet", name));
+  } else {
+    const std::string nearest = nearest_name(name, kNetworkArgs);
+    throw UsageError(fmt::format("--network_args {}: networks.lora has no such argument{}", name,
+                                 nearest.empty() ? std::string() : fmt::format(" (did you mean {}?)", nearest)));
+  }
+}
+
+template <typename T>
+std::optional<double> as_double(const std::optional<T>& value) {
+  return value ? std::optional<double>(value->value()) : std::nullopt;
+}
+
+c10::ScalarType weight_dtype(const std::string& mixed_precision) {
+  if (mixed_precision == "bf16") return c10::kBFloat16;
+  return mixed_precision == "fp16" ? c10::kHalf : c10::kFloat;
+}
+
+}  // namespace
+
+LoraConfig lora_config(const NetworkOptions& options) {
+  LoraConfig config;
+  config.rank = options.network_dim.value_or(4);
+  if (config.rank < 1) throw UsageError(fmt::format("--network_dim {}: expected at least 1", config.rank));
+  config.alpha = options.network_alpha;
+  config.alpha_is_integer = options.network_alpha.is_integer();
+  if (options.network_dropout && *options.network_dropout > 0) config.dropout = options.network_dropout->value();
+  for (const auto& arg : options.network_args) {
+    const auto equals = arg.find('=');
+    if (equals == std::string::npos) {
+      throw UsageError(fmt::format("--network_args {}: expected NAME=VALUE", arg));
+    }
+    set_network_arg(config, arg.substr(0, equals), arg.substr(equals + 1));
+  }
+  config.train_denoiser = !options.network_train_text_encoder_only;
+  config.train_text_encoders = !options.network_train_unet_only;
+  return config;
+}
+
+AdapterLearningRates learning_rates(const TrainNetworkOptions& options) {
+  return {options.optimizer.learning_rate, as_double(options.network.unet_lr), options.network.text_encoder_lr};
+}
+
+DdpmObjectiveConfig objective_config(const TrainNetworkOptions& options) {
+  DdpmObjectiveConfig config;
+  config.prediction = options.model.v_parameterization ? PredictionType::velocity : PredictionType::epsilon;
+  config.schedule.zero_terminal_snr = options.noise.zero_terminal_snr;
+  config.schedule.reference_quirks = options.run.reference_quirks;
+
+  const auto& noise = options.noise;
+  config.noise.noise_offset = as_double(noise.noise_offset).value_or(0);
+  config.noise.noise_offset_random_strength = noise.noise_offset_random_strength;
+  config.noise.adaptive_noise_scale = as_double(noise.adaptive_noise_scale);
+  config.noise.multires_noise_iterations = noise.multires_noise_iterations.value_or(0);
+  config.noise.multires_noise_discount = noise.multires_noise_discount;
+  config.noise.ip_noise_gamma = as_double(noise.ip_noise_gamma).value_or(0);
+  config.noise.ip_noise_gamma_random_strength = noise.ip_noise_gamma_random_strength;
+  config.noise.min_timestep = noise.min_timestep.value_or(0);
+  config.noise.max_timestep = noise.max_timestep.value_or(config.schedule.num_timesteps);
+
+  const auto& loss = options.loss;
+  config.loss.type = parse_loss_type(loss.loss_type);
+  config.loss.huber_schedule = parse_huber_schedule(loss.huber_schedule);
+  config.loss.huber_c = loss.huber_c;
+  config.loss.huber_scale = loss.huber_scale;
+  config.loss.min_snr_gamma = as_double(loss.min_snr_gamma).value_or(0);
+  config.loss.scale_v_pred_loss_like_noise_pred = loss.scale_v_pred_loss_like_noise_pred;
+  config.loss.v_pred_like_loss = as_double(loss.v_pred_like_loss).value_or(0);
+  config.loss.debiased_estimation_loss = loss.debiased_estimation_loss;
+  return config;
+}
+
+ModelRequest model_request(const TrainNetworkOptions& options, c10::Device device) {
+  if (options.compute.mixed_precision == "fp16" && device.is_cpu()) {
+    throw UsageError("--mixed_precision fp16 needs a GPU: on a CPU use --mixed_precision bf16");
+  }
+  ModelRequest request;
+  request.checkpoint = options.model.pretrained_model_name_or_path;
+  if (options.model.vae) request.vae = *options.model.vae;
+  if (options.model.tokenizer_cache_dir) request.tokenizer_folder = *options.model.tokenizer_cache_dir;
+  request.device = device;
+  request.dtype = weight_dtype(options.compute.mixed_precision);
+  request.vae_dtype = options.model.no_half_vae ? c10::kFloat : request.dtype;
+  request.prediction = options.model.v_parameterization ? PredictionType::velocity : PredictionType::epsilon;
+  request.max_token_length = static_cast<int>(options.text.max_token_length.value_or(75));
+  if (options.text.clip_skip) request.clip_skip = static_cast<int>(*options.text.clip_skip);
+  request.weighted_captions = options.text.weighted_captions;
+  request.reference_quirks = options.run.reference_quirks;
+  return request;
+}
+
+std::vector<DatasetConfig> dataset_configs(const TrainNetworkOptions& options) {
+  DatasetDefaults defaults;
+  auto& dataset = defaults.dataset;
+  if (options.dataset.resolution) dataset.resolution = parse_resolution(*options.dataset.resolution, "--resolution");
+  dataset.batch_size = static_cast<int>(options.dataset.train_batch_size);
+  dataset.enable_bucket = options.bucket.enable_bucket;
+  dataset.min_bucket_reso = static_cast<int>(options.bucket.min_bucket_reso);
+  dataset.max_bucket_reso = static_cast<int>(options.bucket.max_bucket_reso);
+  dataset.bucket_reso_steps = static_cast<int>(options.bucket.bucket_reso_steps);
+  dataset.bucket_no_upscale = options.bucket.bucket_no_upscale;
+  dataset.resize_interpolation = options.bucket.resize_interpolation;
+  dataset.prior_loss_weight = options.dataset.prior_loss_weight;
+
+  auto& subset = defaults.subset;
+  const auto& caption = options.caption;
+  subset.num_repeats = static_cast<int>(options.dataset.dataset_repeats);
+  subset.caption_extension = caption.caption_extension;
+  subset.shuffle_caption = caption.shuffle_caption;
+  subset.caption_separator = caption.caption_separator;
+  subset.keep_tokens = static_cast<int>(caption.keep_tokens);
+  subset.keep_tokens_separator = caption.keep_tokens_separator;
+  subset.secondary_separator = caption.secondary_separator;
+  subset.enable_wildcard = caption.enable_wildcard;
+  subset.caption_prefix = caption.caption_prefix;
+  subset.caption_suffix = caption.caption_suffix;
+  subset.caption_dropout_rate = caption.caption_dropout_rate;
+  subset.caption_dropout_every_n_epochs = static_cast<int>(caption.caption_dropout_every_n_epochs);
+  subset.caption_tag_dropout_rate = caption.caption_tag_dropout_rate;
+  subset.token_warmup_min = static_cast<int>(caption.token_warmup_min);
+  subset.token_warmup_step = caption.token_warmup_step;
+  subset.flip_aug = options.augmentation.flip_aug;
+  subset.random_crop = options.augmentation.random_crop;
+  subset.alpha_mask = options.mask.alpha_mask;
+
+  if (options.dataset.dataset_config) return read_dataset_config(*options.dataset.dataset_config, defaults);
+  if (!options.dataset.train_data_dir) {
+    throw UsageError("no images are named: give --train_data_dir or --dataset_config");
+  }
+  return dataset_config_from_folders(*options.dataset.train_data_dir, options.dataset.reg_data_dir.value_or(""),
+                                     defaults);
+}
+
+}  // namespace difftune

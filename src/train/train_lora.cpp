@@ -1,0 +1,293 @@
+#include "train/train_lora.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <random>
+
+#include "adapters/lora.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "data/dataset_metadata.h"
+#include "data/latent_cache.h"
+#include "families/family_table.h"
+#include "nn/device.h"
+#include "nn/random_state.h"
+#include "optim/optimizer_table.h"
+#include "train/adapter_task.h"
+#include "train/interrupt.h"
+#include "train/listeners/progress_listener.h"
+#include "train/listeners/save_listener.h"
+#include "train/listeners/tensorboard_listener.h"
+#include "train/lora_metadata.h"
+#include "train/lora_options.h"
+#include "train/run_plan.h"
+#include "train/trainer.h"
+#include "weights/model_hash.h"
+#include "weights/open_weights.h"
+#include "weights/safetensors.h"
+
+namespace difftune {
+namespace {
+
+double seconds_since_1970() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+uint64_t random_below_2_32() { return std::random_device{}(); }
+
+c10::ScalarType save_dtype(const std::string& precision) {
+  if (precision == "fp16") return c10::kHalf;
+  return precision == "bf16" ? c10::kBFloat16 : c10::kFloat;
+}
+
+// Space for the files that a run keeps at the least: weights, and a state with two numbers more per parameter.
+void require_free_space(const OutputOptions& output, const StateOptions& state, int64_t num_parameters) {
+  const bool keeps_state = state.save_state || state.save_state_on_train_end;
+  const auto needed = static_cast<uint64_t>(num_parameters) * 4 * (keeps_state ? 4 : 1) + (1 << 20);
+  const uint64_t free = free_space_bytes(output.output_dir);
+  if (free < needed) {
+    fail("--output_dir {}: {} MiB are free, at least {} MiB are needed for {}", output.output_dir, free >> 20,
+         (needed >> 20) + 1, keeps_state ? "one LoRA and one state" : "one LoRA");
+  }
+}
+
+// The parts of a run in the order in which they come to be; each step below adds its own.
+class LoraRun {
+ public:
+  explicit LoraRun(const TrainNetworkOptions& options)
+      : options_(options), started_at_(seconds_since_1970()), device_(nn::training_device()) {}
+
+  int run() {
+    check_before_loading();
+    if (options_.run.dry_run) return 0;
+    cache_latents_if_asked();
+    load_models();
+    create_network();
+    train();
+    return trainer_->is_interrupted() ? 130 : 0;
+  }
+
+ private:
+  // Everything that can be wrong with the input is found here, before a model is loaded.
+  void check_before_loading() {
+    seed_ = options_.training.seed ? *options_.training.seed : static_cast<int64_t>(random_below_2_32());
+    if (!options_.training.seed) log::info("--seed is not given: this run's is {}", seed_);
+    objective_.emplace(objective_config(options_), device_);
+    lora_config_ = lora_config(options_.network);
+    const ModelRequest request = model_request(options_, device_);
+    require_writable_folder(options_.output.output_dir, "--output_dir");
+    remove_stale_temporaries(options_.output.output_dir);
+    family_ = open_model(request, "train_network", options_.model.v2);
+    if (options_.network.network_weights) network_weights_ = open_weights(*options_.network.network_weights);
+    if (options_.state.resume) resumed_ = load_run_state(*options_.state.resume);
+
+    DatasetGroupOptions group_options;
+    group_options.seed = static_cast<uint64_t>(seed_);
+    group_options.cache_latents = options_.latent_cache.cache_latents;
+    group_options.reference_quirks = options_.run.reference_quirks;
+    data_.emplace(dataset_configs(options_), group_options);
+    data_->log_summary();
+
+    plan_ = plan_run(data_->num_batches_per_epoch(), options_.training.gradient_accumulation_steps,
+                     options_.training.max_train_steps, options_.training.max_train_epochs);
+    log::info("{} on {}: {}", family_->info().name, device_.str(),
+              describe(plan_, options_.training.gradient_accumulation_steps, options_.training.max_train_epochs));
+    if (resumed_ && resumed_->position.step >= plan_.num_steps) {
+      fail("--resume {}: the state has {} steps done, the run ends after {} (--max_train_steps)", *options_.state.resume,
+           resumed_->position.step, plan_.num_steps);
+    }
+    // The hash of a whole checkpoint takes seconds; it is needed first when something is saved.
+    model_identity_ = std::async(std::launch::async, identify_model_file, options_.model.pretrained_model_name_or_path);
+    if (options_.model.vae) vae_identity_ = std::async(std::launch::async, identify_model_file, *options_.model.vae);
+  }
+
+  // Random numbers begin here: loading draws none, so it does not matter when a part is loaded.
+  void cache_latents_if_asked() {
+    nn::seed_generators(static_cast<uint64_t>(seed_));
+    python_random_.seed(static_cast<uint64_t>(seed_));
+    family_->load(Component::vae);
+    if (!options_.latent_cache.cache_latents) return;
+    LatentCacheSettings settings;
+    settings.to_disk = options_.latent_cache.cache_latents_to_disk;
+    settings.vae_batch_size = static_cast<int>(options_.latent_cache.vae_batch_size);
+    settings.skip_cache_check = options_.latent_cache.skip_cache_check;
+    settings.suffix = family_->info().latent_cache_suffix;
+    const at::NoGradGuard no_grad;
+    cache_latents(*data_, [&](const at::Tensor& images) { return family_->encode_latents(images); }, settings);
+    family_->unload(Component::vae);
+  }
+
+  void load_models() {
+    family_->load(Component::text_encoders);
+    family_->load(Component::denoiser);
+    const auto& multipliers = options_.network.base_weights_multiplier;
+    for (size_t i = 0; i < options_.network.base_weights.size(); ++i) {
+      const double multiplier = i < multipliers.size() ? multipliers[i] : 1.0;
+      const std::string& file = options_.network.base_weights[i];
+      const auto merged = merge_lora_into(*open_weights(file), family_->adapter_targets(), multiplier);
+      log::info("--base_weights {}: {} modules merged with multiplier {}", file, merged, multiplier);
+    }
+    family_->set_gradient_checkpointing(options_.compute.gradient_checkpointing);
+  }
+
+  void create_network() {
+    if (options_.network.dim_from_weights) lora_config_.dims_by_module = lora_dims(*network_weights_);
+    network_ = std::make_unique<LoraNetwork>(lora_config_, family_->adapter_targets(),
+                                             nn::default_generator(c10::kCPU), device_,
+                                             options_.compute.full_bf16   ? c10::kBFloat16
+                                             : options_.compute.full_fp16 ? c10::kHalf
+                                                                          : c10::kFloat);
+    if (network_weights_) network_->load(*network_weights_);
+    log::info("LoRA: {} modules on the U-Net, {} on the text encoder, {} parameters", network_->num_modules(0),
+              network_->num_modules(1), network_->num_parameters());
+    require_free_space(options_.output, options_.state, network_->num_parameters());
+
+    AdapterTaskConfig config;
+    config.learning_rates = learning_rates(options_);
+    config.trains_text_encoders = !options_.network.network_train_unet_only;
+    config.vae_batch_size = static_cast<int>(options_.latent_cache.vae_batch_size);
+    if (options_.network.scale_weight_norms) config.scale_weight_norms = *options_.network.scale_weight_norms;
+    config.reference_quirks = options_.run.reference_quirks;
+    task_.emplace(*family_, *network_, *objective_, config);
+    optimizer_ = make_optimizer({optimizer_name(options_.optimizer), options_.optimizer.optimizer_args,
+                                 options_.optimizer.learning_rate}, task_->parameter_groups());
+  }
+
+  LrScheduleConfig schedule_config() const {
+    const auto& from = options_.lr_schedule;
+    const auto steps = [](const Number& n) {
+      return n.is_integer() ? StepsOrRatio(static_cast<int64_t>(n.value())) : StepsOrRatio(n.value());
+    };
+    LrScheduleConfig config;
+    config.name = from.lr_scheduler;
+    config.num_steps = plan_.num_steps;
+    config.warmup = steps(from.lr_warmup_steps);
+    config.decay = steps(from.lr_decay_steps);
+    config.num_cycles = from.lr_scheduler_num_cycles;
+    config.power = from.lr_scheduler_power;
+    config.timescale = from.lr_scheduler_timescale;
+    if (from.lr_scheduler_min_lr_ratio) config.min_lr_ratio = from.lr_scheduler_min_lr_ratio->value();
+    config.learning_rate = options_.optimizer.learning_rate;
+    config.args = from.lr_scheduler_args;
+    return config;
+  }
+
+  TrainerConfig trainer_config() const {
+    TrainerConfig config;
+    config.max_steps = plan_.num_steps;
+    config.num_epochs = plan_.num_epochs;
+    config.accumulation = options_.training.gradient_accumulation_steps;
+    config.max_grad_norm = options_.optimizer.max_grad_norm;
+    config.num_loader_threads =
+        static_cast<int>(std::clamp<int64_t>(options_.dataset.max_data_loader_n_workers, 1, 8));
+    config.scales_loss = options_.compute.mixed_precision == "fp16";
+    config.noise = objective_config(options_).noise;
+    config.pixels_per_latent = family_->info().pixels_per_latent;
+    config.device = device_;
+    config.seed = seed_;
+    return config;
+  }
+
+  // Known when the hashes are, hence made at the first save.
+  const LoraMetadata& metadata() {
+    if (!metadata_) {
+      LoraRunFacts facts;
+      facts.session_id = session_id_;
+      facts.started_at = started_at_;
+      facts.seed = seed_;
+      facts.num_epochs = plan_.num_epochs;
+      facts.max_train_steps = plan_.num_steps;
+      facts.num_batches_per_epoch = plan_.batches_per_epoch;
+      facts.optimizer = optimizer_->description();
+      facts.optimizer_sets_own_lr = optimizer_->sets_own_lr();
+      facts.model = model_identity_.get();
+      if (vae_identity_.valid()) facts.vae = vae_identity_.get();
+      metadata_.emplace(options_, family_->info(),
+                        dataset_metadata(*data_, options_.dataset.dataset_config.has_value()), facts);
+    }
+    return *metadata_;
+  }
+
+  void save_weights(const fs::path& file, int64_t step, int64_t epoch) {
+    std::vector<NamedTensor> tensors = network_->state();
+    if (const std::string key = first_non_finite(tensors); !key.empty()) {
+      fail("step {}: {} is not finite: the weights were not saved; earlier files are as they were", step, key);
+    }
+    if (options_.output.save_precision) {
+      for (auto& [key, tensor] : tensors) tensor = tensor.to(save_dtype(*options_.output.save_precision));
+    }
+    Metadata entries = metadata().at_save(epoch, step, seconds_since_1970());
+    const LoraHashes hashes = lora_hashes(tensors, entries);
+    entries["sshs_model_hash"] = hashes.sshs_model_hash;
+    entries["sshs_legacy_hash"] = hashes.sshs_legacy_hash;
+    write_safetensors(file, tensors, entries);
+  }
+
+  void train() {
+    trainer_.emplace(trainer_config(), *data_, *task_, *optimizer_, make_lr_schedule(schedule_config()), python_random_);
+    if (resumed_) {
+      trainer_->restore(*resumed_);
+      log::info("--resume {}: going on after step {}", *options_.state.resume, trainer_->step());
+      resumed_.reset();
+    }
+
+    SaveListener saver(OutputNames(options_.output, options_.state, plan_.num_epochs),
+                       [this](const fs::path& file, int64_t step, int64_t epoch) { save_weights(file, step, epoch); },
+                       [this] { return trainer_->snapshot(); });
+    trainer_->add_listener(saver);
+    std::optional<TensorboardListener> curves;
+    if (options_.tracking.logging_dir) {
+      curves.emplace(tensorboard_folder(options_.tracking, "network_train", static_cast<std::time_t>(started_at_)),
+                     !options_.network.network_train_unet_only);
+      trainer_->add_listener(*curves);
+    }
+    ProgressListener progress(plan_.num_steps);
+    trainer_->add_listener(progress);
+
+    const InterruptGuard interrupt;
+    trainer_->run([&] { return interrupt.is_requested(); });
+    report_change();
+  }
+
+  // A LoRA without effect is noticed here and not in the first pictures.
+  void report_change() const {
+    double sum = 0, largest = 0;
+    const auto norms = network_->change_norms();
+    for (const auto& [name, norm] : norms) {
+      sum += norm;
+      largest = std::max(largest, norm);
+    }
+    log::info("change of the weights: mean norm {:.4g}, largest {:.4g} over {} modules",
+              sum / static_cast<double>(norms.size()), largest, norms.size());
+    if (largest < 1e-6) log::warning("the LoRA changes almost nothing: are the learning rates too small?");
+  }
+
+  const TrainNetworkOptions& options_;
+  double started_at_;
+  c10::Device device_;
+  int64_t seed_ = 0;
+  uint64_t session_id_ = random_below_2_32();
+  PythonRandom python_random_;
+  RunPlan plan_;
+  std::optional<DdpmObjective> objective_;
+  LoraConfig lora_config_;
+  std::unique_ptr<ModelFamily> family_;
+  std::shared_ptr<const TensorSource> network_weights_;
+  std::optional<RunSnapshot> resumed_;
+  std::optional<DatasetGroup> data_;
+  std::unique_ptr<LoraNetwork> network_;
+  std::optional<AdapterTask> task_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::optional<Trainer> trainer_;
+  std::future<ModelFileIdentity> model_identity_, vae_identity_;
+  std::optional<LoraMetadata> metadata_;
+};
+
+}  // namespace
+
+int train_lora(const TrainNetworkOptions& options) { return LoraRun(options).run(); }
+
+}  // namespace difftune
