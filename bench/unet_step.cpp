@@ -9,6 +9,7 @@
 #include "adapters/lora.h"
 #include "bench/bench.h"
 #include "families/family_table.h"
+#include "nn/pooled_allocator.h"
 #include "nn/random_state.h"
 
 namespace difftune::bench {
@@ -16,6 +17,7 @@ namespace difftune::bench {
 void run_unet_step(const Settings& settings) {
   if (settings.checkpoint.empty()) return;
   for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    nn::trim_pooled_memory();
     ModelRequest request;
     request.checkpoint = settings.checkpoint;
     request.dtype = dtype;
@@ -30,6 +32,7 @@ void run_unet_step(const Settings& settings) {
     const at::Tensor timesteps = at::tensor({500}, at::kLong);
     double loss_value = 0;
     const auto step = [&] {
+      for (auto& [name, parameter] : lora.parameters()) parameter.mutable_grad().reset();
       const auto conditioning = family->encode_text({{"a photo of a cat on a sofa"}});
       const at::Tensor prediction = family->denoise({latents, timesteps, conditioning});
       const at::Tensor loss = at::mse_loss(prediction.to(at::kFloat), noise);

@@ -46,7 +46,9 @@ Colour vary(const Colour& colour, double amount, PythonRandom& random) {
   return {red, green, channel(colour.blue)};
 }
 
+// Half of them from the grammar.
 Colour any_colour(PythonRandom& random) {
+  if (random.random() < 0.5) return vary(kObjectColours[random.below(kObjectColours.size())].colour, 10, random);
   const double red = random.uniform(0, 255), green = random.uniform(0, 255);
   return {red, green, random.uniform(0, 255)};
 }
@@ -204,7 +206,8 @@ Image paint_clutter(int size_px, PythonRandom& random) {
 
 Image paint_zorb(size_t place, size_t background, int size_px, PythonRandom& random) {
   Image image = flat(size_px, vary(kBackgroundColours[background].colour, 5, random));
-  const Frame body = frame_at(kPlaces[place], random.uniform(0.2, 0.23), size_px, random);
+  Frame body = frame_at(kPlaces[place], random.uniform(0.2, 0.23), size_px, random);
+  body.y += 0.05 * size_px;  // room for the antennae
   const Colour purple{130, 45, 170}, yellow{250, 220, 40}, white{250, 250, 250}, black{15, 15, 15};
   const auto paint_dot = [&](double u, double v, double radius, const Colour& colour) {
     paint_shape(image, Shape::circle, {body.x + u * body.radius, body.y + v * body.radius, radius * body.radius},

@@ -19,8 +19,8 @@ namespace {
 constexpr double kSquaredErrorWeight = 2;
 constexpr double kDivergenceWeight = 3e-4;
 
-// Half from the grammar, half clutter, in turn whole pictures and, four for one, the piece around the middle of others:
-// there is more to learn about outlines than about flat colour.
+// Two thirds from the grammar, a third clutter; in turn whole pictures and, four for one, the piece around the middle
+// of others: there is more to learn about outlines than about flat colour.
 at::Tensor draw_batch(int64_t step, int64_t batch_size, PythonRandom& random) {
   const bool is_pieces = step % 2 == 0;
   std::vector<Image> pictures;
@@ -28,7 +28,7 @@ at::Tensor draw_batch(int64_t step, int64_t batch_size, PythonRandom& random) {
     const auto is_place = [](const NamedPlace& place) { return place.x == 0.5 && place.y == 0.5; };
     Scene scene = draw_scene(random);
     if (is_pieces) scene.place = static_cast<size_t>(std::ranges::find_if(places(), is_place) - places().begin());
-    pictures.push_back(i % 2 == 0 ? paint(scene, kPictureSizePx, random) : paint_clutter(kPictureSizePx, random));
+    pictures.push_back(i % 3 < 2 ? paint(scene, kPictureSizePx, random) : paint_clutter(kPictureSizePx, random));
   }
   const at::Tensor all = to_tensor(pictures);
   if (!is_pieces) return all;
@@ -71,6 +71,13 @@ void fold_latent_scale(AutoencoderKL& vae, PythonRandom& random) {
   back.mul_(scale.view({1, c, 1, 1}));
 }
 
+// New latents are small beside noise of variance 1, through which nothing would be learned at first.
+void quieten_latents(const AutoencoderKL& vae) {
+  parameter_at(vae.index(), "quant_conv.bias")
+      .narrow(0, vae.config().latent_channels, vae.config().latent_channels)
+      .fill_(-6);
+}
+
 }  // namespace
 
 void train_autoencoder(TinyModel& model, const TrainSettings& settings) {
@@ -78,6 +85,7 @@ void train_autoencoder(TinyModel& model, const TrainSettings& settings) {
   PythonRandom random(settings.seed);
   AutoencoderKL& vae = *model.vae;
   const ShortAutoencoder short_vae(vae);
+  if (settings.is_new) quieten_latents(vae);
   AveragedAdamW optimizer(trainable_parameters(vae.index()), settings);
   Progress progress("autoencoder", settings.num_steps);
   double average = 0;

@@ -15,11 +15,12 @@ struct TrainSettings {
   int64_t batch_size = 0;
   double learning_rate = 0;
   uint64_t seed = 0;
+  bool is_new = true;  // weights as drawn, not from a file
 };
 
-// Trains the autoencoder to give pictures back (L1 + L2, and a small pull of the latents towards N(0, 1)), half of them
-// from the grammar and half clutter. At the end the 1x1 convolutions around the latents take up their mean and spread,
-// so that latents x 0.18215 have mean 0 and variance 1 per channel, as the U-Net wants them.
+// Trains the autoencoder to give pictures back (L1 + L2, and a small pull of the latents towards N(0, 1)), two
+// thirds from the grammar and a third clutter. At the end the 1x1 convolutions around the latents take up their mean
+// and spread, so that latents x 0.18215 have mean 0 and variance 1 per channel, as the U-Net wants them.
 void train_autoencoder(TinyModel& model, const TrainSettings& settings);
 
 // Trains U-Net and text encoder to predict the noise in the latents of captioned pictures; one caption in ten is left

@@ -16,7 +16,7 @@ namespace {
 struct Arguments {
   fs::path out;
   std::optional<fs::path> from;
-  TrainSettings vae{1500, 4, 2e-3, 1};
+  TrainSettings vae{1500, 4, 1e-3, 1};
   TrainSettings denoiser{3000, 32, 2e-3, 1};
 };
 
@@ -44,6 +44,7 @@ Arguments parse(int argc, char** argv) {
     const std::string_view value = argv[i + 1];
     if (option == "--from") {
       arguments.from = fs::path(value);
+      arguments.vae.is_new = arguments.denoiser.is_new = false;
     } else if (option == "--vae_steps") {
       arguments.vae.num_steps = parse_number<int64_t>(option, value);
     } else if (option == "--vae_rate") {

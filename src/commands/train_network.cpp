@@ -6,9 +6,9 @@
 #include "options/command_page.h"
 #include "options/read_options.h"
 #include "options/train_network_options.h"
-#if __has_include("train/train_lora.h")
+#include "train/logged_options.h"
+#include "train/model_spec.h"
 #include "train/train_lora.h"
-#endif
 
 namespace difftune {
 namespace {
@@ -53,10 +53,8 @@ int run_train_network(std::span<const std::string> words) {
   print(read.remarks);
   if (read.outcome == ReadResult::Outcome::config_written) return 0;
   print(validate(options));
-#if __has_include("train/train_lora.h")
-  return train_lora(options);
-#endif
-  return 0;
+  embed_thumbnail(options.metadata);
+  return train_lora(options, {.toml = configuration_toml(table), .table = logged_options(table)});
 }
 
 std::string train_network_page() {

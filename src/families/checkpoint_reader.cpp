@@ -19,13 +19,27 @@ class CheckpointReader : public nn::ParameterReader {
       fail("{}: {} has shape [{}], expected [{}]", source_->path().string(), path, fmt::join(stored.sizes(), ", "),
            fmt::join(shape, ", "));
     }
-    if (stored.scalar_type() == dtype_ && stored.device() == device_) return stored;
-    at::Tensor converted = stored.to(device_, dtype_);
+    const auto dtype = keeps_stored_dtype(stored) ? stored.scalar_type() : dtype_;
+    const bool is_kernel = stored.dim() == 4;
+    if (!is_kernel && stored.scalar_type() == dtype && stored.device() == device_) return stored;
+    // Convolutions run channels-last: packing the weight here spares a second copy.
+    at::Tensor converted =
+        stored.to(stored.options().dtype(dtype).device(device_), /*non_blocking=*/false,
+                  /*copy=*/true, is_kernel ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
     source_->drop_pages(path);
     return converted;
   }
 
  private:
+  // Large kernels and embedding tables in half precision stay so where the model computes in fp32 on the CPU: nn widens
+  // them as it uses them, exactly, which saves a quarter of the memory of an SD 1.5 U-Net.
+  bool keeps_stored_dtype(const at::Tensor& stored) const {
+    constexpr int64_t kLargeKernel = 4'000'000, kLargeTable = 20'000'000;
+    const auto type = stored.scalar_type();
+    if (!device_.is_cpu() || dtype_ != at::kFloat || (type != at::kHalf && type != at::kBFloat16)) return false;
+    return stored.dim() == 4 ? stored.numel() >= kLargeKernel : stored.numel() >= kLargeTable;
+  }
+
   std::shared_ptr<const TensorSource> source_;
   c10::ScalarType dtype_;
   c10::Device device_;

@@ -69,6 +69,7 @@ class ModelFamily {
   // Reads a part from the checkpoint, or gives its memory back. Neither draws random numbers.
   virtual void load(Component part) = 0;
   virtual void unload(Component part) = 0;
+  virtual bool is_loaded(Component part) const = 0;
 
   virtual Conditioning encode_text(const TextBatch& batch) const = 0;
   // images: [B, 3, H, W] in [-1, 1] → a sample of the latents' distribution, unscaled, drawn from the default generator.

@@ -58,7 +58,8 @@ ClipText::ClipText(const ClipTextConfig& config, nn::ParameterReader& reader) : 
 ClipText::Output ClipText::forward(const at::Tensor& ids) const {
   DT_CHECK(ids.dim() == 2 && ids.size(1) <= config_.max_positions, "token ids are [B, tokens]");
   const at::Tensor positions = position_embedding_.slice(0, 0, ids.size(1));
-  at::Tensor x = at::embedding(token_embedding_, ids) + positions;
+  // The table may be stored in a smaller dtype than the model computes in.
+  at::Tensor x = at::embedding(token_embedding_, ids).to(positions.scalar_type()) + positions;
   Output output{{x}};
   for (const auto& layer : layers_) {
     x = is_checkpointing_ ? nn::checkpoint([&layer](const auto& in) { return layer->forward(in[0]); }, {x})

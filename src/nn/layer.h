@@ -44,6 +44,9 @@ class Layer {
   // Null takes the adapter out. The layer does not own it.
   void set_adapter(LayerAdapter* adapter) { adapter_ = adapter; }
 
+  // The dtype of the layer's computation; the weight may be stored in a smaller one (nn/matrix_product.h).
+  c10::ScalarType dtype() const { return bias.defined() ? bias.scalar_type() : weight.scalar_type(); }
+
   at::Tensor weight;  // Linear: [out, in]; Conv2d: [out, in, kernel, kernel]
   at::Tensor bias;    // [out], or undefined
 

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "nn/widen.h"
+
 namespace difftune::nn {
 namespace {
 
@@ -40,7 +42,7 @@ void for_row_tiles(const at::Tensor& weight, c10::ScalarType dtype, const Use& u
   for (int64_t first = 0; first < num_rows; first += rows_per_tile) {
     const int64_t count = std::min(rows_per_tile, num_rows - first);
     at::Tensor tile = scratch.narrow(0, 0, count);
-    tile.copy_(weight.narrow(0, first, count));
+    widen_rows(weight.narrow(0, first, count), tile);
     use(tile, first, count);
   }
 }

@@ -36,7 +36,7 @@ class Listener {
   virtual void on_step(int64_t step, int64_t epoch) {}
   virtual void on_batch(const BatchReport& report) {}
   virtual void on_epoch_end(const EpochReport& report) {}
-  // The run is over: complete, or stopped by the user after `step`.
+  // The run is over: complete, or stopped by the user after `step`. `num_epochs` were finished.
   virtual void on_end(int64_t step, int64_t num_epochs, bool is_interrupted) {}
 };
 

@@ -19,6 +19,7 @@
 #include "train/adapter_task.h"
 #include "train/interrupt.h"
 #include "train/listeners/progress_listener.h"
+#include "train/listeners/sample_listener.h"
 #include "train/listeners/save_listener.h"
 #include "train/listeners/tensorboard_listener.h"
 #include "train/lora_metadata.h"
@@ -57,8 +58,8 @@ void require_free_space(const OutputOptions& output, const StateOptions& state, 
 // The parts of a run in the order in which they come to be; each step below adds its own.
 class LoraRun {
  public:
-  explicit LoraRun(const TrainNetworkOptions& options)
-      : options_(options), started_at_(seconds_since_1970()), device_(nn::training_device()) {}
+  LoraRun(const TrainNetworkOptions& options, const OptionTexts& texts)
+      : options_(options), texts_(texts), started_at_(seconds_since_1970()), device_(nn::training_device()) {}
 
   int run() {
     check_before_loading();
@@ -78,11 +79,17 @@ class LoraRun {
     objective_.emplace(objective_config(options_), device_);
     lora_config_ = lora_config(options_.network);
     const ModelRequest request = model_request(options_, device_);
-    require_writable_folder(options_.output.output_dir, "--output_dir");
-    remove_stale_temporaries(options_.output.output_dir);
+    // --output_name may hold a folder.
+    const OutputNames names(options_.output, options_.state, 1);
+    output_folder_ = names.last_file().parent_path();
+    require_writable_folder(output_folder_, "--output_dir");
+    remove_stale_temporaries(output_folder_);
     family_ = open_model(request, "train_network", options_.model.v2);
     if (options_.network.network_weights) network_weights_ = open_weights(*options_.network.network_weights);
     if (options_.state.resume) resumed_ = load_run_state(*options_.state.resume);
+    if (options_.sample.sample_prompts) {
+      prompts_ = read_sample_prompts(*options_.sample.sample_prompts, options_.sample.sample_sampler);
+    }
 
     DatasetGroupOptions group_options;
     group_options.seed = static_cast<uint64_t>(seed_);
@@ -191,6 +198,15 @@ class LoraRun {
     return config;
   }
 
+  GenerateOptions generate_options() const {
+    GenerateOptions how;
+    how.sampler = options_.sample.sample_sampler;
+    how.prediction = objective_config(options_).prediction;
+    how.zero_terminal_snr = options_.noise.zero_terminal_snr;
+    how.reference_quirks = options_.run.reference_quirks;
+    return how;
+  }
+
   // Known when the hashes are, hence made at the first save.
   const LoraMetadata& metadata() {
     if (!metadata_) {
@@ -234,6 +250,8 @@ class LoraRun {
       resumed_.reset();
     }
 
+    write_file_atomically(OutputNames(options_.output, options_.state, 1).last_file().replace_extension(".config.toml"),
+                          texts_.toml);
     SaveListener saver(OutputNames(options_.output, options_.state, plan_.num_epochs),
                        [this](const fs::path& file, int64_t step, int64_t epoch) { save_weights(file, step, epoch); },
                        [this] { return trainer_->snapshot(); });
@@ -243,6 +261,14 @@ class LoraRun {
       curves.emplace(tensorboard_folder(options_.tracking, "network_train", static_cast<std::time_t>(started_at_)),
                      !options_.network.network_train_unet_only);
       trainer_->add_listener(*curves);
+    }
+    if (curves && options_.tracking.log_config) curves->writer().add_text("options", texts_.table, 0);
+    std::optional<SampleListener> sampler;
+    if (!prompts_.empty()) {
+      sampler.emplace(*family_, *task_, options_.sample, prompts_, generate_options(),
+                      SampleFiles{.output_dir = options_.output.output_dir,
+                                  .output_name = options_.output.output_name.value_or("")});
+      trainer_->add_listener(*sampler);
     }
     ProgressListener progress(plan_.num_steps);
     trainer_->add_listener(progress);
@@ -266,6 +292,7 @@ class LoraRun {
   }
 
   const TrainNetworkOptions& options_;
+  const OptionTexts& texts_;
   double started_at_;
   c10::Device device_;
   int64_t seed_ = 0;
@@ -277,6 +304,8 @@ class LoraRun {
   std::unique_ptr<ModelFamily> family_;
   std::shared_ptr<const TensorSource> network_weights_;
   std::optional<RunSnapshot> resumed_;
+  std::vector<SamplePrompt> prompts_;
+  fs::path output_folder_;
   std::optional<DatasetGroup> data_;
   std::unique_ptr<LoraNetwork> network_;
   std::optional<AdapterTask> task_;
@@ -288,6 +317,6 @@ class LoraRun {
 
 }  // namespace
 
-int train_lora(const TrainNetworkOptions& options) { return LoraRun(options).run(); }
+int train_lora(const TrainNetworkOptions& options, const OptionTexts& texts) { return LoraRun(options, texts).run(); }
 
 }  // namespace difftune

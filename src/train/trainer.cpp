@@ -68,7 +68,9 @@ void Trainer::run(const std::function<bool()>& should_stop) {
   while (position_.epoch < config_.num_epochs && position_.step < config_.max_steps && !is_interrupted_) {
     run_epoch(should_stop);
   }
-  for (Listener* listener : listeners_) listener->on_end(position_.step, config_.num_epochs, is_interrupted_);
+  for (Listener* listener : listeners_) {
+    listener->on_end(position_.step, is_interrupted_ ? position_.epoch : config_.num_epochs, is_interrupted_);
+  }
 }
 
 std::vector<BatchPlan> Trainer::begin_epoch() {

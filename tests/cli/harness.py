@@ -85,6 +85,7 @@ class CliTest(unittest.TestCase):
         """`difftune train_network --dry_run` on the folder; `changes` replaces options, None leaves one out."""
         options = {"pretrained_model_name_or_path": self.model, "train_data_dir": self.images, "output_dir": self.out,
                    "output_name": "lora", "resolution": "64", "max_train_steps": "2", "seed": "1",
+                   "caption_extension": ".txt",
                    "network_module": "networks.lora", "console_log_level": "WARNING"} | changes
         line = [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
         return self.run_difftune("train_network", "--dry_run", *line, *words)
@@ -93,14 +94,16 @@ class CliTest(unittest.TestCase):
         return sorted(path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
 
     def assert_refused(self, call, *parts, code=1):
-        """`call()` ends with `code` and one line on stderr that has all `parts`, and writes no file."""
+        """`call()` ends with `code` and one message on stderr that has all `parts`, and writes no file. A message is one
+        line, or a list of problems in the data, indented below it."""
         before = self.files()
         result = call()
-        lines = result.stderr.splitlines()
         self.assertEqual(result.returncode, code, result.stderr)
-        self.assertEqual([line for line in lines if line.startswith("error: ")], lines[-1:], result.stderr)
+        self.assertEqual(result.stderr.count("error: "), 1, result.stderr)
+        first, *problems = result.stderr[result.stderr.index("error: "):].splitlines()
+        self.assertEqual([line for line in problems if not line.startswith("  ")], [], result.stderr)
         for part in parts:
-            self.assertIn(str(part), lines[-1])
+            self.assertIn(str(part).lower(), "\n".join((first, *problems)).lower())
         self.assertNotIn("bug in difftune", result.stderr)
         self.assertEqual(self.files(), before)
 

@@ -20,8 +20,8 @@ struct SdConfig {
 // Throws UserError where a tensor that shows the structure is missing.
 SdConfig read_sd_config(const TensorSource& checkpoint, bool is_v2);
 
-// The structure of a VAE in a file of its own, in the LDM layout ("encoder.down.0…") or Diffusers' ("encoder.down_blocks").
-// `prefix` comes before every key.
+// The structure of a VAE in a file of its own, in the LDM layout ("encoder.down.0…") or Diffusers'
+// ("encoder.down_blocks"). `prefix` comes before every key.
 AutoencoderConfig read_vae_config(const TensorSource& file, const std::string& prefix, bool is_diffusers);
 
 }  // namespace difftune

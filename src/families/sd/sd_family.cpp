@@ -45,8 +45,8 @@ at::Tensor stack_weights(const std::vector<PromptTokens>& prompts) {
   return at::stack(rows);
 }
 
-// States of rows of 77 tokens, [B, n, 77, d], as one sequence that keeps BOS of the first row, the 75 tokens of each and
-// the last state: [B, 75 n + 2, d].
+// States of rows of 77 tokens, [B, n, 77, d], as one sequence that keeps BOS of the first row, the 75 tokens of each
+// and the last state: [B, 75 n + 2, d].
 at::Tensor join_rows(const at::Tensor& states) {
   if (states.size(1) == 1) return states.squeeze(1);
   std::vector<at::Tensor> pieces = {states.select(1, 0).slice(1, 0, 1)};
@@ -108,10 +108,28 @@ class SdFamily : public ModelFamily {
 
   void unload(Component part) override {
     switch (part) {
-      case Component::text_encoders: text_.reset(); break;
-      case Component::vae: vae_.reset(); break;
-      case Component::denoiser: unet_.reset(); break;
+      case Component::text_encoders:
+        text_.reset();
+        break;
+      case Component::vae:
+        vae_.reset();
+        break;
+      case Component::denoiser:
+        unet_.reset();
+        break;
     }
+  }
+
+  bool is_loaded(Component part) const override {
+    switch (part) {
+      case Component::text_encoders:
+        return text_ != nullptr;
+      case Component::vae:
+        return vae_ != nullptr;
+      case Component::denoiser:
+        return unet_ != nullptr;
+    }
+    return false;
   }
 
   Conditioning encode_text(const TextBatch& batch) const override {
@@ -188,8 +206,8 @@ class SdFamily : public ModelFamily {
     const auto file = fs::is_directory(place) ? open_component_folder(place) : open_weights(place);
     for (const std::string prefix : {"", "first_stage_model.", "vae."}) {
       for (const bool is_diffusers : {false, true}) {
-        const std::string probe =
-            prefix + (is_diffusers ? "encoder.down_blocks.0.resnets.0.conv1.weight" : "encoder.down.0.block.0.conv1.weight");
+        const std::string probe = prefix + (is_diffusers ? "encoder.down_blocks.0.resnets.0.conv1.weight"
+                                                         : "encoder.down.0.block.0.conv1.weight");
         if (!file->contains(probe)) continue;
         config_.vae = read_vae_config(*file, prefix, is_diffusers);
         const auto map = is_diffusers ? diffusers_vae_name_map(prefix)
@@ -216,6 +234,10 @@ class SdFamily : public ModelFamily {
 
   // ids: [B, n, 77] → states of the layer that conditions, final norm applied: [B, n, 77, d].
   at::Tensor text_states(const at::Tensor& ids) const {
+    if (const auto largest = ids.max().item<int64_t>(); largest >= config_.text.vocabulary_size) {
+      fail("{}: the text encoder knows {} tokens, the tokenizer gives number {}: --tokenizer_cache_dir must name the "
+           "folder with this model's tokenizer", checkpoint_->path().string(), config_.text.vocabulary_size, largest);
+    }
     const auto output = text_->forward(ids.view({-1, ids.size(2)}).to(request_.device));
     const size_t last = output.hidden_states.size() - 1;
     const size_t skip = static_cast<size_t>(request_.clip_skip.value_or(1)) - 1;
@@ -270,10 +292,12 @@ bool is_sd2(const TensorSource& s) {
 }
 
 bool is_sd1(const TensorSource& s) {
-  return !is_sd2(s) && (s.contains("model.diffusion_model.input_blocks.0.0.weight") || s.contains("unet.conv_in.weight"));
+  return !is_sd2(s) &&
+         (s.contains("model.diffusion_model.input_blocks.0.0.weight") || s.contains("unet.conv_in.weight"));
 }
 
-std::unique_ptr<ModelFamily> make_sd_family(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request) {
+std::unique_ptr<ModelFamily> make_sd_family(std::shared_ptr<const TensorSource> checkpoint,
+                                            const ModelRequest& request) {
   const bool v2 = is_sd2(*checkpoint);
   return std::make_unique<SdFamily>(std::move(checkpoint), request, v2);
 }

@@ -10,6 +10,7 @@ namespace difftune {
 
 bool is_sd1(const TensorSource& checkpoint);
 bool is_sd2(const TensorSource& checkpoint);
-std::unique_ptr<ModelFamily> make_sd_family(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request);
+std::unique_ptr<ModelFamily> make_sd_family(std::shared_ptr<const TensorSource> checkpoint,
+                                            const ModelRequest& request);
 
 }  // namespace difftune

@@ -52,7 +52,6 @@ void expect_same_as_diffusers(const nlohmann::json& run) {
   const at::Tensor expected_latents = expected->tensor("latents");
   EXPECT_EQ(latents.sizes(), expected_latents.sizes());
   const double error = largest_difference(latents, expected_latents) / expected_latents.abs().max().item<double>();
-  std::printf("ERR %s %g\n", run.at("file").get<std::string>().c_str(), error);
   EXPECT_LT(error, 1e-4);
 
   const Image image = latents_to_image(*family, expected_latents);

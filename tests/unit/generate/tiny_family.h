@@ -30,6 +30,7 @@ class BrokenFamily final : public ModelFamily {
   FamilyInfo info() const override { return family_.info(); }
   void load(Component) override {}
   void unload(Component) override {}
+  bool is_loaded(Component) const override { return true; }
   Conditioning encode_text(const TextBatch& batch) const override { return family_.encode_text(batch); }
   at::Tensor encode_latents(const at::Tensor& images) const override { return family_.encode_latents(images); }
   at::Tensor decode_latents(const at::Tensor& latents) const override { return family_.decode_latents(latents); }
