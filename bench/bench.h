@@ -32,6 +32,8 @@ void print_result(std::string_view name, Seconds seconds, double gflop = 0, c10:
 
 // Resident memory in bytes, now and at its highest ("VmRSS", "VmHWM" of /proc/self/status).
 int64_t resident_bytes(std::string_view field);
+// Starts the record of the highest anew.
+void forget_highest_resident();
 
 struct Benchmark {
   std::string_view name;

@@ -18,6 +18,7 @@ void run_unet_step(const Settings& settings) {
   if (settings.checkpoint.empty()) return;
   for (const auto dtype : {at::kFloat, at::kBFloat16}) {
     nn::trim_pooled_memory();
+    forget_highest_resident();
     ModelRequest request;
     request.checkpoint = settings.checkpoint;
     request.dtype = dtype;

@@ -5,12 +5,15 @@
 
 #include "bench/bench.h"
 #include "families/family_table.h"
+#include "nn/pooled_allocator.h"
 
 namespace difftune::bench {
 
 void run_vae_encode(const Settings& settings) {
   if (settings.checkpoint.empty()) return;
   const at::NoGradGuard no_grad;
+  nn::trim_pooled_memory();
+  forget_highest_resident();
   ModelRequest request;
   request.checkpoint = settings.checkpoint;
   const auto family = open_model(request, "train_network", false);

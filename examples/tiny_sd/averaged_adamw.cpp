@@ -15,7 +15,7 @@ constexpr double kMaxGradNorm = 1.0;
 }  // namespace
 
 AveragedAdamW::AveragedAdamW(std::vector<at::Tensor> parameters, const TrainSettings& settings)
-    : parameters_(std::move(parameters)) {
+    : parameters_(std::move(parameters)), settings_(settings) {
   for (auto& parameter : parameters_) {
     averages_.push_back(parameter.detach().clone());
     parameter.requires_grad_(true);
@@ -42,6 +42,17 @@ void AveragedAdamW::step(const at::Tensor& loss) {
   const auto n = static_cast<double>(num_steps_);
   const double decay = std::min(kAverageDecay, (1 + n) / (10 + n));
   for (size_t i = 0; i < parameters_.size(); ++i) averages_[i].lerp_(parameters_[i], 1 - decay);
+  if (num_steps_ % settings_.save_every == 0) save();
+}
+
+void AveragedAdamW::save() {
+  std::vector<at::Tensor> kept;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    kept.push_back(parameters_[i].detach().clone());
+    parameters_[i].copy_(averages_[i]);
+  }
+  settings_.save();
+  for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].copy_(kept[i]);
 }
 
 void AveragedAdamW::finish() {

@@ -38,7 +38,7 @@ constexpr std::array<NamedPlace, 5> kPlaces = {{{"on the left", 0.28, 0.5},
                                                 {"at the bottom", 0.5, 0.72},
                                                 {"in the centre", 0.5, 0.5}}};
 
-constexpr int kSubsamples = 4;  // per pixel and axis
+constexpr int kSubsamples = 3;  // per pixel and axis
 
 Colour vary(const Colour& colour, double amount, PythonRandom& random) {
   const auto channel = [&](double value) { return std::clamp(value + random.uniform(-amount, amount), 0.0, 255.0); };

@@ -19,7 +19,9 @@
 namespace difftune::tiny {
 namespace {
 
-// Group norms have 32 groups, so 64 channels are the fewest where a group still tells one channel from another.
+constexpr double kGroupSpread = 2;
+
+// Group norms have 32 groups, so 64 channels are the fewest where a group can tell one channel from another.
 SdConfig tiny_config() {
   SdConfig config;
   config.unet.block_channels = {64, 96, 96};
@@ -34,6 +36,17 @@ SdConfig tiny_config() {
   config.text.num_layers = 2;
   config.text.num_heads = 1;
   return config;
+}
+
+// A group norm over two or three channels leaves of a flat picture nothing but which channel was larger. With one of
+// them far from the others from the start, the rest keep their values, nearly to scale.
+void spread_groups(const nn::ModelIndex& index, int64_t norm_groups) {
+  for (nn::Layer* layer : index.layers) {
+    const bool is_before_norm =
+        layer->path().ends_with("conv1") || layer->path().ends_with("conv_in") || layer->path().ends_with(".conv");
+    if (!is_before_norm || layer->out_features() % norm_groups != 0) continue;
+    layer->bias.view({norm_groups, -1}).select(1, 0).add_(kGroupSpread);
+  }
 }
 
 NameMap unet_map(const UNetConfig& config) {
@@ -63,6 +76,8 @@ TinyModel new_tiny_model(uint64_t seed) {
   model.text = std::make_unique<ClipText>(model.config.text, *reader);
   model.vae = std::make_unique<AutoencoderKL>(model.config.vae, *reader);
   model.unet = std::make_unique<UNet>(model.config.unet, *reader);
+  spread_groups(model.vae->index(), model.config.vae.norm_groups);
+  spread_groups(model.unet->index(), model.config.unet.norm_groups);
   return model;
 }
 

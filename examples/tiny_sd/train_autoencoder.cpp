@@ -19,7 +19,7 @@ namespace {
 constexpr double kSquaredErrorWeight = 2;
 constexpr double kDivergenceWeight = 3e-4;
 
-// Two thirds from the grammar, a third clutter; in turn whole pictures and, four for one, the piece around the middle
+// Most from the grammar, the rest clutter; in turn whole pictures and, four for one, the piece around the middle
 // of others: there is more to learn about outlines than about flat colour.
 at::Tensor draw_batch(int64_t step, int64_t batch_size, PythonRandom& random) {
   const bool is_pieces = step % 2 == 0;
@@ -28,7 +28,8 @@ at::Tensor draw_batch(int64_t step, int64_t batch_size, PythonRandom& random) {
     const auto is_place = [](const NamedPlace& place) { return place.x == 0.5 && place.y == 0.5; };
     Scene scene = draw_scene(random);
     if (is_pieces) scene.place = static_cast<size_t>(std::ranges::find_if(places(), is_place) - places().begin());
-    pictures.push_back(i % 3 < 2 ? paint(scene, kPictureSizePx, random) : paint_clutter(kPictureSizePx, random));
+    pictures.push_back(random.random() < 0.7 ? paint(scene, kPictureSizePx, random)
+                                             : paint_clutter(kPictureSizePx, random));
   }
   const at::Tensor all = to_tensor(pictures);
   if (!is_pieces) return all;
@@ -80,13 +81,17 @@ void quieten_latents(const AutoencoderKL& vae) {
 
 }  // namespace
 
-void train_autoencoder(TinyModel& model, const TrainSettings& settings) {
+namespace {
+
+void train(AutoencoderKL& vae, const TrainSettings& settings, bool is_whole, PythonRandom& random) {
   nn::seed_generators(settings.seed);
-  PythonRandom random(settings.seed);
-  AutoencoderKL& vae = *model.vae;
   const ShortAutoencoder short_vae(vae);
-  if (settings.is_new) quieten_latents(vae);
-  AveragedAdamW optimizer(trainable_parameters(vae.index()), settings);
+  std::vector<at::Tensor> parameters;
+  for (const auto& parameter : vae.index().parameters) {
+    const bool is_encoder = parameter.path.starts_with("encoder.") || parameter.path.starts_with("quant_conv.");
+    if (is_whole || !is_encoder) parameters.push_back(*parameter.tensor);
+  }
+  AveragedAdamW optimizer(std::move(parameters), settings);
   Progress progress("autoencoder", settings.num_steps);
   double average = 0;
   for (int64_t step = 0; step < settings.num_steps; ++step) {
@@ -96,7 +101,9 @@ void train_autoencoder(TinyModel& model, const TrainSettings& settings) {
     const at::Tensor absolute = error.abs().mean();
     const at::Tensor divergence =
         (latents.mean.square() + latents.log_variance.exp() - 1 - latents.log_variance).mean() * 0.5;
-    optimizer.step(absolute + error.square().mean() * kSquaredErrorWeight + divergence * kDivergenceWeight);
+    at::Tensor loss = absolute + error.square().mean() * kSquaredErrorWeight;
+    if (is_whole) loss = loss + divergence * kDivergenceWeight;
+    optimizer.step(loss);
     average += (absolute.item<double>() - average) * (step == 0 ? 1 : 0.05);
     if ((step + 1) % 100 == 0) {
       log::info("autoencoder step {}: absolute error {:.4f}, divergence {:.2f}", step + 1, average,
@@ -105,8 +112,21 @@ void train_autoencoder(TinyModel& model, const TrainSettings& settings) {
     progress.advance(1, fmt::format("error={:.4f}", average));
   }
   optimizer.finish();
+}
+
+}  // namespace
+
+void train_autoencoder(TinyModel& model, const TrainSettings& settings) {
+  PythonRandom random(settings.seed);
+  if (settings.is_new) quieten_latents(*model.vae);
+  train(*model.vae, settings, /*is_whole=*/true, random);
   const at::NoGradGuard no_grad;
-  fold_latent_scale(vae, random);
+  fold_latent_scale(*model.vae, random);
+}
+
+void train_decoder(TinyModel& model, const TrainSettings& settings) {
+  PythonRandom random(settings.seed + 1);
+  train(*model.vae, settings, /*is_whole=*/false, random);
 }
 
 }  // namespace difftune::tiny

@@ -1,6 +1,7 @@
 // The two trainings that make tiny-sd, and the averaged weights that both end with.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -15,13 +16,19 @@ struct TrainSettings {
   int64_t batch_size = 0;
   double learning_rate = 0;
   uint64_t seed = 0;
+  // Called with the averaged weights in place after every `save_every` steps.
+  std::function<void()> save = [] {};
+  int64_t save_every = 500;
   bool is_new = true;  // weights as drawn, not from a file
 };
 
-// Trains the autoencoder to give pictures back (L1 + L2, and a small pull of the latents towards N(0, 1)), two
-// thirds from the grammar and a third clutter. At the end the 1x1 convolutions around the latents take up their mean
+// Trains the autoencoder to give pictures back (L1 + L2, and a small pull of the latents towards N(0, 1)), most of
+// them from the grammar, the rest clutter. At the end the 1x1 convolutions around the latents take up their mean
 // and spread, so that latents x 0.18215 have mean 0 and variance 1 per channel, as the U-Net wants them.
 void train_autoencoder(TinyModel& model, const TrainSettings& settings);
+
+// Trains the autoencoder's way back only: latents stay what they are, so a U-Net that was trained on them still fits.
+void train_decoder(TinyModel& model, const TrainSettings& settings);
 
 // Trains U-Net and text encoder to predict the noise in the latents of captioned pictures; one caption in ten is left
 // empty, for guidance. The table of words stays as it was drawn: a word that is used is as good as one that is not.
@@ -32,15 +39,18 @@ void train_denoiser(TinyModel& model, const TrainSettings& settings);
 class AveragedAdamW {
  public:
   AveragedAdamW(std::vector<at::Tensor> parameters, const TrainSettings& settings);
-  // Backward from `loss`, one update.
+  // Backward from `loss`, one update, and now and then settings.save.
   void step(const at::Tensor& loss);
   // The averages into the parameters, which then need no gradient any more.
   void finish();
 
  private:
+  void save();
+
   std::vector<at::Tensor> parameters_, averages_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<LrScheduler> scheduler_;
+  TrainSettings settings_;
   int64_t num_steps_ = 0;
 };
 

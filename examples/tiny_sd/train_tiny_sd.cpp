@@ -1,5 +1,5 @@
 // Makes assets/tiny-sd.safetensors, the small Stable Diffusion model of the demo, with difftune's own models, objective
-// and optimizer: train_tiny_sd OUT.safetensors [--from FILE] [--vae_steps N] [--steps N] [--seed N]
+// and optimizer: train_tiny_sd OUT.safetensors [--from FILE] [options, see parse()]
 #include <fmt/format.h>
 
 #include <charconv>
@@ -15,8 +15,9 @@ namespace {
 
 struct Arguments {
   fs::path out;
-  std::optional<fs::path> from;
-  TrainSettings vae{1500, 4, 1e-3, 1};
+  std::optional<fs::path> from, autoencoder;
+  TrainSettings vae{2500, 1, 1e-3, 1};
+  TrainSettings decoder{0, 1, 1e-3, 1};
   TrainSettings denoiser{3000, 32, 2e-3, 1};
 };
 
@@ -33,8 +34,8 @@ Number parse_number(std::string_view option, std::string_view text) {
 Arguments parse(int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') {
     fail(
-        "usage: train_tiny_sd OUT.safetensors [--from FILE] [--vae_steps N] [--vae_rate X] [--steps N] [--rate X] "
-        "[--seed N]");
+        "usage: train_tiny_sd OUT.safetensors [--from FILE] [--autoencoder FILE] [--vae_steps N] [--vae_rate X] "
+        "[--decoder_steps N] [--steps N] [--rate X] [--seed N]");
   }
   Arguments arguments;
   arguments.out = argv[1];
@@ -44,7 +45,11 @@ Arguments parse(int argc, char** argv) {
     const std::string_view value = argv[i + 1];
     if (option == "--from") {
       arguments.from = fs::path(value);
-      arguments.vae.is_new = arguments.denoiser.is_new = false;
+      arguments.vae.is_new = false;
+    } else if (option == "--autoencoder") {
+      arguments.autoencoder = fs::path(value);
+    } else if (option == "--decoder_steps") {
+      arguments.decoder.num_steps = parse_number<int64_t>(option, value);
     } else if (option == "--vae_steps") {
       arguments.vae.num_steps = parse_number<int64_t>(option, value);
     } else if (option == "--vae_rate") {
@@ -54,21 +59,24 @@ Arguments parse(int argc, char** argv) {
     } else if (option == "--rate") {
       arguments.denoiser.learning_rate = parse_number<double>(option, value);
     } else if (option == "--seed") {
-      arguments.vae.seed = arguments.denoiser.seed = parse_number<uint64_t>(option, value);
+      arguments.vae.seed = arguments.decoder.seed = arguments.denoiser.seed = parse_number<uint64_t>(option, value);
     } else {
-      fail("{}: there is no such option; there are --from, --vae_steps, --vae_rate, --steps, --rate and --seed",
-           option);
+      fail("{}: there is no such option; train_tiny_sd alone prints those there are", option);
     }
   }
   return arguments;
 }
 
-void run(const Arguments& arguments) {
+void run(Arguments arguments) {
   TinyModel model = arguments.from ? load_tiny_model(*arguments.from) : new_tiny_model(arguments.vae.seed);
+  if (arguments.autoencoder) model.vae = load_tiny_model(*arguments.autoencoder).vae;
+  arguments.vae.save = arguments.decoder.save =
+      arguments.denoiser.save = [&] { save_tiny_model(model, arguments.out); };
   if (arguments.vae.num_steps > 0) {
     train_autoencoder(model, arguments.vae);
     save_tiny_model(model, arguments.out);
   }
+  if (arguments.decoder.num_steps > 0) train_decoder(model, arguments.decoder);
   if (arguments.denoiser.num_steps > 0) train_denoiser(model, arguments.denoiser);
   save_tiny_model(model, arguments.out);
 }

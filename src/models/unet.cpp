@@ -2,12 +2,12 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
 #include "base/error.h"
 #include "nn/checkpoint.h"
 #include "nn/functional.h"
+#include "nn/geglu.h"
 
 namespace difftune {
 namespace unet {
@@ -53,8 +53,7 @@ at::Tensor BasicTransformerBlock::forward(const at::Tensor& tokens, const at::Te
   at::Tensor h = norm1(tokens);
   at::Tensor x = attn1.forward(h, h) + tokens;
   x = attn2.forward(norm2(x), context) + x;
-  const auto value_and_gate = ff_in(norm3(x)).chunk(2, -1);
-  return ff_out(value_and_gate[0] * nn::gelu(value_and_gate[1])) + x;
+  return ff_out(nn::geglu(ff_in(norm3(x)))) + x;
 }
 
 namespace {
@@ -169,7 +168,8 @@ UNet::UNet(const UNetConfig& config, nn::ParameterReader& reader) : config_(conf
       current = channels[i];
     }
     if (i > 0) {
-      level->upsampler = std::make_unique<nn::Conv2d>(at / "upsamplers" / 0 / "conv", channels[i], channels[i], 3, 1, 1);
+      level->upsampler =
+          std::make_unique<nn::Conv2d>(at / "upsamplers" / 0 / "conv", channels[i], channels[i], 3, 1, 1);
     }
     up_.push_back(std::move(level));
   }
@@ -199,8 +199,8 @@ at::Tensor UNet::embed_time(const Input& input) const {
   return nn::silu(embedding);
 }
 
-// The aliases make the gradients of one block's uses of an input add up before they join those of other blocks, with and
-// without checkpointing: both give the same bits.
+// The aliases make the gradients of one block's uses of an input add up before they join those of other blocks, with
+// and without checkpointing: both give the same bits.
 at::Tensor UNet::run(const unet::ResnetBlock& block, const at::Tensor& x, const at::Tensor& time) const {
   const at::Tensor own_x = x.alias();
   if (!is_checkpointing_) return block.forward(own_x, time);

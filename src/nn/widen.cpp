@@ -2,10 +2,13 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <bit>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+// GCC 12 takes the undefined operand in its own AVX-512 header for a mistake (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
 namespace difftune::nn {

@@ -57,7 +57,8 @@ def safetensors(shapes, shift=0):
 
 
 class CliTest(unittest.TestCase):
-    """A folder with everything that a run needs; a test spoils one thing. `plan()` stops before the models load."""
+    """A folder with everything that a run needs up to the point where models load, where `plan()` stops. A test spoils
+    one thing in it."""
 
     def setUp(self):
         temporary = tempfile.TemporaryDirectory(prefix="difftune_cli_")
@@ -81,14 +82,16 @@ class CliTest(unittest.TestCase):
         return subprocess.run([DIFFTUNE, *map(str, words)], capture_output=True, text=True, errors="replace",
                               cwd=self.folder, timeout=100, check=False)
 
-    def plan(self, *words, **changes):
-        """`difftune train_network --dry_run` on the folder; `changes` replaces options, None leaves one out."""
+    def options(self, **changes):
+        """The words of a run on the folder; `changes` replaces options, None leaves one out."""
         options = {"pretrained_model_name_or_path": self.model, "train_data_dir": self.images, "output_dir": self.out,
                    "output_name": "lora", "resolution": "64", "max_train_steps": "2", "seed": "1",
                    "caption_extension": ".txt",
                    "network_module": "networks.lora", "console_log_level": "WARNING"} | changes
-        line = [word for name, value in options.items() if value is not None for word in (f"--{name}", value)]
-        return self.run_difftune("train_network", "--dry_run", *line, *words)
+        return [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+
+    def plan(self, *words, **changes):
+        return self.run_difftune("train_network", "--dry_run", *self.options(**changes), *words)
 
     def files(self):
         return sorted(path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())

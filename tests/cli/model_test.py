@@ -1,6 +1,11 @@
 """Checkpoints, precision and the output folder."""
 
-from harness import SD1_SHAPES, SDXL_SHAPES, CliTest, main, safetensors
+import subprocess
+from pathlib import Path
+
+from harness import DIFFTUNE, SD1_SHAPES, SDXL_SHAPES, CliTest, main, safetensors
+
+SMALL_MODEL = Path(__file__).resolve().parent.parent / "data" / "generate"
 
 
 class Checkpoint(CliTest):
@@ -69,6 +74,15 @@ class Run(CliTest):
 
     def test_output_folder_below_a_file(self):
         self.assert_refused(lambda: self.plan(output_dir=self.model / "out"), self.model / "out", "--output_dir")
+
+    def test_full_disk(self):
+        on_small_disk = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=64k none "$0" && exec "$@"', self.out]
+        if subprocess.run([*on_small_disk, "true"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("a small disk needs the right to mount one")
+        words = self.options(pretrained_model_name_or_path=SMALL_MODEL / "model",
+                             tokenizer_cache_dir=SMALL_MODEL / "tokenizer")
+        self.assert_refused(lambda: subprocess.run([*on_small_disk, DIFFTUNE, "train_network", *words],
+                                                   capture_output=True, text=True, check=False), self.out, "MiB are free")
 
     def test_network_argument(self):
         self.assert_refused(lambda: self.plan("--network_args", "conv_dimm=4"), "conv_dimm", "conv_dim", code=2)

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 
@@ -18,12 +21,32 @@ int64_t size_of(const TensorSource& source, const std::string& key, size_t axis)
   return shape[axis];
 }
 
-// Counts n = 0, 1, … while the key for n exists.
-template <typename KeyOf>
-int64_t count_while(const TensorSource& source, KeyOf key_of) {
-  int64_t n = 0;
-  while (source.contains(key_of(n))) ++n;
-  return n;
+size_t num_axes(const TensorSource& source, const std::string& key) { return source.info(key).shape.size(); }
+
+// How many numbered parts, from 0 on, the keys show behind `prefix`: "layers.0.…", "layers.1.…" are two of "layers.".
+// A gap is an error, so that a file with parts missing is not taken for a smaller model.
+int64_t count_numbered(const TensorSource& source, const std::string& prefix) {
+  std::set<int64_t> numbers;
+  for (const std::string& key : source.keys()) {
+    if (!key.starts_with(prefix)) continue;
+    int64_t number = 0;
+    const char* end = key.data() + key.size();
+    const auto parsed = std::from_chars(key.data() + prefix.size(), end, number);
+    if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '.') numbers.insert(number);
+  }
+  int64_t expected = 0;
+  for (const int64_t number : numbers) {
+    if (number != expected) {
+      fail("{}: has tensors of '{}{}' and none of '{}{}'", source.path().string(), prefix, number, prefix, expected);
+    }
+    ++expected;
+  }
+  return expected;
+}
+
+bool has_prefix(const TensorSource& source, const std::string& prefix) {
+  const auto keys = source.keys();
+  return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) { return key.starts_with(prefix); });
 }
 
 // Heads per level: SD 1.x has 8 everywhere; SD 2.x has heads of 64 channels.
@@ -42,7 +65,8 @@ UNetConfig read_ldm_unet(const TensorSource& s) {
   config.transformer_depth = {0};
   config.num_resnets_per_block = 0;
   int64_t resnets_in_level = 0;
-  for (int64_t block = 1;; ++block) {
+  const int64_t num_blocks = count_numbered(s, root + "input_blocks.");
+  for (int64_t block = 1; block < num_blocks; ++block) {
     const auto key = [&](std::string_view rest) { return fmt::format("{}input_blocks.{}.{}", root, block, rest); };
     if (s.contains(key("0.op.weight"))) {
       config.block_channels.push_back(0);
@@ -50,14 +74,12 @@ UNetConfig read_ldm_unet(const TensorSource& s) {
       resnets_in_level = 0;
       continue;
     }
-    if (!s.contains(key("0.in_layers.2.weight"))) break;
     config.block_channels.back() = size_of(s, key("0.in_layers.2.weight"), 0);
     config.num_resnets_per_block = std::max(config.num_resnets_per_block, ++resnets_in_level);
-    config.transformer_depth.back() =
-        count_while(s, [&](int64_t n) { return key(fmt::format("1.transformer_blocks.{}.norm1.weight", n)); });
-    if (s.contains(key("1.transformer_blocks.0.attn2.to_k.weight"))) {
+    config.transformer_depth.back() = count_numbered(s, key("1.transformer_blocks."));
+    if (config.transformer_depth.back() > 0) {
       config.context_size = size_of(s, key("1.transformer_blocks.0.attn2.to_k.weight"), 1);
-      config.uses_linear_projection = s.info(key("1.proj_in.weight")).shape.size() == 2;
+      config.uses_linear_projection = num_axes(s, key("1.proj_in.weight")) == 2;
     }
   }
   return config;
@@ -71,22 +93,18 @@ UNetConfig read_diffusers_unet(const TensorSource& s) {
   const auto level_key = [&](int64_t level, std::string_view rest) {
     return fmt::format("{}down_blocks.{}.{}", root, level, rest);
   };
-  const int64_t num_levels = count_while(s, [&](int64_t n) { return level_key(n, "resnets.0.conv1.weight"); });
+  const int64_t num_levels = count_numbered(s, root + "down_blocks.");
   config.block_channels.clear();
   config.transformer_depth.clear();
   for (int64_t level = 0; level < num_levels; ++level) {
     config.block_channels.push_back(size_of(s, level_key(level, "resnets.0.conv1.weight"), 0));
-    config.transformer_depth.push_back(count_while(s, [&](int64_t n) {
-      return level_key(level, fmt::format("attentions.0.transformer_blocks.{}.norm1.weight", n));
-    }));
-    const std::string to_k = level_key(level, "attentions.0.transformer_blocks.0.attn2.to_k.weight");
-    if (s.contains(to_k)) {
-      config.context_size = size_of(s, to_k, 1);
-      config.uses_linear_projection = s.info(level_key(level, "attentions.0.proj_in.weight")).shape.size() == 2;
+    config.transformer_depth.push_back(count_numbered(s, level_key(level, "attentions.0.transformer_blocks.")));
+    if (config.transformer_depth.back() > 0) {
+      config.context_size = size_of(s, level_key(level, "attentions.0.transformer_blocks.0.attn2.to_k.weight"), 1);
+      config.uses_linear_projection = num_axes(s, level_key(level, "attentions.0.proj_in.weight")) == 2;
     }
   }
-  config.num_resnets_per_block =
-      count_while(s, [&](int64_t n) { return level_key(0, fmt::format("resnets.{}.conv1.weight", n)); });
+  config.num_resnets_per_block = count_numbered(s, level_key(0, "resnets."));
   return config;
 }
 
@@ -99,8 +117,7 @@ ClipTextConfig read_clip_l(const TensorSource& s, const std::string& root) {
   config.hidden_size = size_of(s, base + "embeddings.token_embedding.weight", 1);
   config.max_positions = size_of(s, base + "embeddings.position_embedding.weight", 0);
   config.intermediate_size = size_of(s, base + "encoder.layers.0.mlp.fc1.weight", 0);
-  config.num_layers =
-      count_while(s, [&](int64_t n) { return fmt::format("{}encoder.layers.{}.mlp.fc1.weight", base, n); });
+  config.num_layers = count_numbered(s, base + "encoder.layers.");
   config.num_heads = std::max<int64_t>(1, config.hidden_size / 64);
   return config;
 }
@@ -113,8 +130,7 @@ ClipTextConfig read_open_clip(const TensorSource& s) {
   config.max_positions = size_of(s, root + "positional_embedding", 0);
   config.intermediate_size = size_of(s, root + "transformer.resblocks.0.mlp.c_fc.weight", 0);
   // The last layer is not used: SD 2.x takes the last but one's output.
-  config.num_layers =
-      count_while(s, [&](int64_t n) { return fmt::format("{}transformer.resblocks.{}.mlp.c_fc.weight", root, n); }) - 1;
+  config.num_layers = count_numbered(s, root + "transformer.resblocks.") - 1;
   config.num_heads = std::max<int64_t>(1, config.hidden_size / 64);
   config.uses_quick_gelu = false;
   return config;
@@ -189,17 +205,16 @@ void check_divisible(const SdConfig& config, const std::string& path) {
 
 AutoencoderConfig read_vae_config(const TensorSource& s, const std::string& prefix, bool is_diffusers) {
   AutoencoderConfig config;
-  const auto key = [&](int64_t level, int64_t resnet) {
-    return is_diffusers ? fmt::format("{}encoder.down_blocks.{}.resnets.{}.conv1.weight", prefix, level, resnet)
-                        : fmt::format("{}encoder.down.{}.block.{}.conv1.weight", prefix, level, resnet);
-  };
-  const int64_t num_levels = count_while(s, [&](int64_t n) { return key(n, 0); });
-  if (num_levels == 0) fail_missing_key(s, key(0, 0));
+  const std::string levels = prefix + (is_diffusers ? "encoder.down_blocks." : "encoder.down.");
+  const char* resnets = is_diffusers ? "resnets" : "block";
+  const auto conv1 = [&](int64_t level) { return fmt::format("{}{}.{}.0.conv1.weight", levels, level, resnets); };
+  const int64_t num_levels = count_numbered(s, levels);
+  if (num_levels == 0) fail_missing_key(s, conv1(0));
   config.block_channels.clear();
-  for (int64_t level = 0; level < num_levels; ++level) config.block_channels.push_back(size_of(s, key(level, 0), 0));
-  config.num_resnets_per_block = count_while(s, [&](int64_t n) { return key(0, n); });
+  for (int64_t level = 0; level < num_levels; ++level) config.block_channels.push_back(size_of(s, conv1(level), 0));
+  config.num_resnets_per_block = count_numbered(s, fmt::format("{}0.{}.", levels, resnets));
   config.latent_channels = size_of(s, prefix + "encoder.conv_out.weight", 0) / 2;
-  config.has_quant_conv = s.contains(prefix + "quant_conv.weight");
+  config.has_quant_conv = has_prefix(s, prefix + "quant_conv.");
   return config;
 }
 
@@ -208,6 +223,7 @@ SdConfig read_sd_config(const TensorSource& checkpoint, bool is_v2) {
   config.is_v2 = is_v2;
   config.is_diffusers = checkpoint.contains("unet.conv_in.weight");
   config.unet = config.is_diffusers ? read_diffusers_unet(checkpoint) : read_ldm_unet(checkpoint);
+  if (!config.is_diffusers) config.has_matrix_projections = std::exchange(config.unet.uses_linear_projection, false);
   config.unet.num_heads = heads_per_level(config.unet.block_channels, is_v2);
   config.vae = read_vae_config(checkpoint, config.is_diffusers ? "vae." : "first_stage_model.", config.is_diffusers);
   if (config.is_diffusers) {

@@ -14,6 +14,9 @@ struct SdConfig {
   AutoencoderConfig vae;
   ClipTextConfig text;
   bool is_v2 = false;
+  // proj_in and proj_out are matrices in the file and 1x1 convolutions in the model, as sd-scripts has them for SD 2.x
+  // in the LDM layout: the shapes in LoRA files follow.
+  bool has_matrix_projections = false;
   bool is_diffusers = false;  // keys are "unet.…", "vae.…", "text_encoder.…"
 };
 

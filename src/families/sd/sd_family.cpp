@@ -185,6 +185,7 @@ class SdFamily : public ModelFamily {
     layout.level_has_attention.clear();
     for (const int64_t depth : config_.unet.transformer_depth) layout.level_has_attention.push_back(depth > 0);
     layout.layers_per_block = static_cast<int>(config_.unet.num_resnets_per_block);
+    layout.has_matrix_projections = config_.has_matrix_projections;
     return sd_unet_name_map(layout);
   }
 
@@ -235,8 +236,10 @@ class SdFamily : public ModelFamily {
   // ids: [B, n, 77] → states of the layer that conditions, final norm applied: [B, n, 77, d].
   at::Tensor text_states(const at::Tensor& ids) const {
     if (const auto largest = ids.max().item<int64_t>(); largest >= config_.text.vocabulary_size) {
-      fail("{}: the text encoder knows {} tokens, the tokenizer gives number {}: --tokenizer_cache_dir must name the "
-           "folder with this model's tokenizer", checkpoint_->path().string(), config_.text.vocabulary_size, largest);
+      fail(
+          "{}: the text encoder knows {} tokens, the tokenizer gives number {}: --tokenizer_cache_dir must name the "
+          "folder with this model's tokenizer",
+          checkpoint_->path().string(), config_.text.vocabulary_size, largest);
     }
     const auto output = text_->forward(ids.view({-1, ids.size(2)}).to(request_.device));
     const size_t last = output.hidden_states.size() - 1;

@@ -17,6 +17,15 @@ NameMap resnet() {
   return map;
 }
 
+NameMap transformer(bool has_matrix_projections) {
+  NameMap map;
+  if (has_matrix_projections) {
+    for (const char* name : {"proj_in.weight", "proj_out.weight"}) map.rule(name, name, Transform::unsqueeze_1x1());
+  }
+  map.rule("*", "*");
+  return map;
+}
+
 // Residual block of the VAE.
 NameMap vae_resnet() {
   NameMap map;
@@ -53,6 +62,7 @@ NameMap vae_middle() {
 
 NameMap sd_unet_name_map(const UNetLayout& layout, const std::string& checkpoint_prefix) {
   NameMap map(checkpoint_prefix);
+  const NameMap attention = transformer(layout.has_matrix_projections);
   map.rule("time_embedding.linear_1.*", "time_embed.0.*");
   map.rule("time_embedding.linear_2.*", "time_embed.2.*");
   map.rule("conv_in.*", "input_blocks.0.0.*");
@@ -65,7 +75,7 @@ NameMap sd_unet_name_map(const UNetLayout& layout, const std::string& checkpoint
     for (int layer = 0; layer < layout.layers_per_block; ++layer, ++block) {
       map.nest(fmt::format("{}resnets.{}.", down, layer), fmt::format("input_blocks.{}.0.", block), resnet());
       if (layout.level_has_attention[level]) {
-        map.rule(fmt::format("{}attentions.{}.*", down, layer), fmt::format("input_blocks.{}.1.*", block));
+        map.nest(fmt::format("{}attentions.{}.", down, layer), fmt::format("input_blocks.{}.1.", block), attention);
       }
     }
     if (level + 1 < num_levels) {
@@ -74,7 +84,7 @@ NameMap sd_unet_name_map(const UNetLayout& layout, const std::string& checkpoint
   }
 
   map.nest("mid_block.resnets.0.", "middle_block.0.", resnet());
-  map.rule("mid_block.attentions.0.*", "middle_block.1.*");
+  map.nest("mid_block.attentions.0.", "middle_block.1.", attention);
   map.nest("mid_block.resnets.1.", "middle_block.2.", resnet());
 
   block = 0;
@@ -84,7 +94,7 @@ NameMap sd_unet_name_map(const UNetLayout& layout, const std::string& checkpoint
     for (int layer = 0; layer <= layout.layers_per_block; ++layer, ++block) {
       map.nest(fmt::format("{}resnets.{}.", up, layer), fmt::format("output_blocks.{}.0.", block), resnet());
       if (has_attention) {
-        map.rule(fmt::format("{}attentions.{}.*", up, layer), fmt::format("output_blocks.{}.1.*", block));
+        map.nest(fmt::format("{}attentions.{}.", up, layer), fmt::format("output_blocks.{}.1.", block), attention);
       }
     }
     if (level > 0) {  // the upsampler is the last module of the level's last block

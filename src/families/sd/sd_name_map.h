@@ -16,6 +16,8 @@ struct UNetLayout {
   // Whether the blocks of each level have attention, from the highest resolution to the lowest.
   std::vector<bool> level_has_attention = {true, true, true, false};
   int layers_per_block = 2;  // of the down path; the up path has one more
+  // Whether proj_in and proj_out are matrices in the checkpoint and 1x1 convolutions in the model.
+  bool has_matrix_projections = false;
 };
 
 // Model: "down_blocks.0.resnets.0.conv1.weight"; checkpoint:

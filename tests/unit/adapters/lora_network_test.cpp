@@ -109,6 +109,9 @@ TEST_F(LoraNetworkTest, BadFilesAreOneLine) {
   const MemorySource stranger({{"unet.weight", at::zeros({1})}}, {}, "other.safetensors");
   EXPECT_THAT(error_of([&] { network->load(stranger); }), HasSubstr("none of its 1 keys belongs to a LoRA"));
   EXPECT_THAT(error_of([&] { lora_dims(stranger); }), HasSubstr("other.safetensors: holds no LoRA"));
+  const MemorySource two_alphas({{"linear.lora_down.weight", at::zeros({4, 12})}, {"linear.alpha", at::zeros({2})}}, {},
+                                "bad.safetensors");
+  EXPECT_THAT(error_of([&] { lora_dims(two_alphas); }), HasSubstr("bad.safetensors: linear.alpha has 2 values"));
   const MemorySource no_axes({{"linear.lora_down.weight", at::scalar_tensor(1)}}, {}, "bad.safetensors");
   EXPECT_THAT(error_of([&] { lora_dims(no_axes); }), HasSubstr("bad.safetensors: linear.lora_down.weight"));
 }

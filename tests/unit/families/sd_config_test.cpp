@@ -46,7 +46,8 @@ TEST(SdConfig, Sd21) {
   expect_published_sizes(config);
   EXPECT_THAT(config.unet.num_heads, ElementsAre(5, 10, 20, 20));
   EXPECT_EQ(config.unet.context_size, 1024);
-  EXPECT_TRUE(config.unet.uses_linear_projection);
+  EXPECT_FALSE(config.unet.uses_linear_projection);
+  EXPECT_TRUE(config.has_matrix_projections);
   EXPECT_EQ(config.text.hidden_size, 1024);
   EXPECT_EQ(config.text.intermediate_size, 4096);
   EXPECT_EQ(config.text.num_layers, 23);
@@ -63,7 +64,7 @@ TEST(SdConfig, SmallModels) {
     EXPECT_EQ(config.unet.num_heads, expected.unet.num_heads);
     EXPECT_EQ(config.unet.num_resnets_per_block, 1);
     EXPECT_EQ(config.unet.context_size, 64);
-    EXPECT_EQ(config.unet.uses_linear_projection, is_v2);
+    EXPECT_EQ(config.has_matrix_projections, is_v2);
     EXPECT_EQ(config.vae.block_channels, expected.vae.block_channels);
     EXPECT_EQ(config.vae.num_resnets_per_block, 1);
     EXPECT_EQ(config.text.num_layers, 2);
