@@ -8,7 +8,7 @@ if(MOLD_PROGRAM)
   add_link_options(-fuse-ld=mold)
 endif()
 
-add_compile_options(-Wall -Wextra -Wno-unused-parameter -fdiagnostics-color=auto)
+add_compile_options(-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -fdiagnostics-color=auto)
 if(DIFFTUNE_COVERAGE)
   add_compile_options(--coverage -O1)
   add_link_options(--coverage)

@@ -9,7 +9,7 @@
 
 namespace difftune::tiny {
 
-// Uses the parameters of `vae`, all of whose levels have the same width. Left out are the attentions and the resnets
+// Uses the parameters of `vae`. Left out are the attentions and the resnets
 // where pictures are largest, which is where the time goes. The constructor makes each of them add nothing (its last
 // layer becomes zero), so that the whole autoencoder computes the same.
 class ShortAutoencoder {
@@ -23,7 +23,7 @@ class ShortAutoencoder {
   const at::Tensor& parameter(const std::string& path) const;
   at::Tensor layer(const std::string& path, const at::Tensor& x) const;
   at::Tensor norm(const std::string& path, const at::Tensor& x) const;
-  at::Tensor resnet(const std::string& path, const at::Tensor& x) const;
+  at::Tensor resnet(const std::string& path, const at::Tensor& x, bool is_kept = true) const;
   at::Tensor middle(const std::string& path, const at::Tensor& x) const;
 
   const AutoencoderKL& vae_;

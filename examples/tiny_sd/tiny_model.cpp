@@ -13,40 +13,27 @@
 #include "families/sd/sd_name_map.h"
 #include "text/clip_tokenizer.h"
 #include "text/prompt_tokens.h"
+#include "tiny_sd/average_autoencoder.h"
 #include "weights/open_weights.h"
 #include "weights/safetensors.h"
 
 namespace difftune::tiny {
 namespace {
 
-constexpr double kGroupSpread = 2;
-
-// Group norms have 32 groups, so 64 channels are the fewest where a group can tell one channel from another.
 SdConfig tiny_config() {
   SdConfig config;
   config.unet.block_channels = {64, 96, 96};
   config.unet.transformer_depth = {1, 1, 0};
   config.unet.num_heads = {8, 8, 8};
   config.unet.num_resnets_per_block = 1;
-  config.unet.context_size = 48;
-  config.vae.block_channels = {64, 64, 64, 64};
+  config.unet.context_size = 32;
+  config.vae.block_channels = {96, 64, 64, 96};
   config.vae.num_resnets_per_block = 1;
-  config.text.hidden_size = 48;
-  config.text.intermediate_size = 192;
+  config.text.hidden_size = 32;
+  config.text.intermediate_size = 128;
   config.text.num_layers = 2;
   config.text.num_heads = 1;
   return config;
-}
-
-// A group norm over two or three channels leaves of a flat picture nothing but which channel was larger. With one of
-// them far from the others from the start, the rest keep their values, nearly to scale.
-void spread_groups(const nn::ModelIndex& index, int64_t norm_groups) {
-  for (nn::Layer* layer : index.layers) {
-    const bool is_before_norm =
-        layer->path().ends_with("conv1") || layer->path().ends_with("conv_in") || layer->path().ends_with(".conv");
-    if (!is_before_norm || layer->out_features() % norm_groups != 0) continue;
-    layer->bias.view({norm_groups, -1}).select(1, 0).add_(kGroupSpread);
-  }
 }
 
 NameMap unet_map(const UNetConfig& config) {
@@ -76,8 +63,7 @@ TinyModel new_tiny_model(uint64_t seed) {
   model.text = std::make_unique<ClipText>(model.config.text, *reader);
   model.vae = std::make_unique<AutoencoderKL>(model.config.vae, *reader);
   model.unet = std::make_unique<UNet>(model.config.unet, *reader);
-  spread_groups(model.vae->index(), model.config.vae.norm_groups);
-  spread_groups(model.unet->index(), model.config.unet.norm_groups);
+  start_from_averages(*model.vae);
   return model;
 }
 

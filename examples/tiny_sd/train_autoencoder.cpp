@@ -17,7 +17,6 @@ namespace difftune::tiny {
 namespace {
 
 constexpr double kSquaredErrorWeight = 2;
-constexpr double kDivergenceWeight = 3e-4;
 
 // Most from the grammar, the rest clutter; in turn whole pictures and, four for one, the piece around the middle
 // of others: there is more to learn about outlines than about flat colour.
@@ -72,61 +71,38 @@ void fold_latent_scale(AutoencoderKL& vae, PythonRandom& random) {
   back.mul_(scale.view({1, c, 1, 1}));
 }
 
-// New latents are small beside noise of variance 1, through which nothing would be learned at first.
-void quieten_latents(const AutoencoderKL& vae) {
-  parameter_at(vae.index(), "quant_conv.bias")
-      .narrow(0, vae.config().latent_channels, vae.config().latent_channels)
-      .fill_(-6);
-}
-
 }  // namespace
 
-namespace {
-
-void train(AutoencoderKL& vae, const TrainSettings& settings, bool is_whole, PythonRandom& random) {
-  nn::seed_generators(settings.seed);
-  const ShortAutoencoder short_vae(vae);
-  std::vector<at::Tensor> parameters;
-  for (const auto& parameter : vae.index().parameters) {
-    const bool is_encoder = parameter.path.starts_with("encoder.") || parameter.path.starts_with("quant_conv.");
-    if (is_whole || !is_encoder) parameters.push_back(*parameter.tensor);
-  }
-  AveragedAdamW optimizer(std::move(parameters), settings);
-  Progress progress("autoencoder", settings.num_steps);
-  double average = 0;
-  for (int64_t step = 0; step < settings.num_steps; ++step) {
-    const at::Tensor pictures = draw_batch(step, settings.batch_size, random);
-    const LatentDistribution latents = short_vae.encode(pictures);
-    const at::Tensor error = short_vae.decode(latents.sample()) - pictures;
-    const at::Tensor absolute = error.abs().mean();
-    const at::Tensor divergence =
-        (latents.mean.square() + latents.log_variance.exp() - 1 - latents.log_variance).mean() * 0.5;
-    at::Tensor loss = absolute + error.square().mean() * kSquaredErrorWeight;
-    if (is_whole) loss = loss + divergence * kDivergenceWeight;
-    optimizer.step(loss);
-    average += (absolute.item<double>() - average) * (step == 0 ? 1 : 0.05);
-    if ((step + 1) % 100 == 0) {
-      log::info("autoencoder step {}: absolute error {:.4f}, divergence {:.2f}", step + 1, average,
-                divergence.item<double>());
-    }
-    progress.advance(1, fmt::format("error={:.4f}", average));
-  }
-  optimizer.finish();
-}
-
-}  // namespace
-
-void train_autoencoder(TinyModel& model, const TrainSettings& settings) {
-  PythonRandom random(settings.seed);
-  if (settings.is_new) quieten_latents(*model.vae);
-  train(*model.vae, settings, /*is_whole=*/true, random);
+void scale_latents(TinyModel& model, uint64_t seed) {
   const at::NoGradGuard no_grad;
+  PythonRandom random(seed);
   fold_latent_scale(*model.vae, random);
 }
 
 void train_decoder(TinyModel& model, const TrainSettings& settings) {
-  PythonRandom random(settings.seed + 1);
-  train(*model.vae, settings, /*is_whole=*/false, random);
+  nn::seed_generators(settings.seed);
+  PythonRandom random(settings.seed);
+  const ShortAutoencoder vae(*model.vae);
+  std::vector<at::Tensor> parameters;
+  for (const auto& parameter : model.vae->index().parameters) {
+    const bool is_encoder = parameter.path.starts_with("encoder.") || parameter.path.starts_with("quant_conv.");
+    if (!is_encoder) parameters.push_back(*parameter.tensor);
+  }
+  AveragedAdamW optimizer(std::move(parameters), settings);
+  Progress progress("decoder", settings.num_steps);
+  double average = 0;
+  for (int64_t step = 0; step < settings.num_steps; ++step) {
+    const at::Tensor pictures = draw_batch(step, settings.batch_size, random);
+    const at::Tensor error = vae.decode(vae.encode(pictures).sample()) - pictures;
+    const at::Tensor absolute = error.abs().mean();
+    optimizer.step(absolute + error.square().mean() * kSquaredErrorWeight);
+    average += (absolute.item<double>() - average) * (step == 0 ? 1 : 0.05);
+    if ((step + 1) % 100 == 0) {
+      log::info("decoder step {}: absolute error {:.4f}", step + 1, average);
+    }
+    progress.advance(1, fmt::format("error={:.4f}", average));
+  }
+  optimizer.finish();
 }
 
 }  // namespace difftune::tiny

@@ -9,12 +9,13 @@
 #include "diffusion/ddpm_objective.h"
 #include "nn/random_state.h"
 #include "tiny_sd/draw_pictures.h"
+#include "tiny_sd/short_autoencoder.h"
 #include "tiny_sd/train_parts.h"
 
 namespace difftune::tiny {
 namespace {
 
-constexpr int kNumPictures = 8192;
+constexpr int kNumPictures = 4096;
 constexpr int kEncodeBatch = 32;
 constexpr double kEmptyCaptionRate = 0.1;
 
@@ -25,6 +26,7 @@ struct Pictures {
 
 Pictures encode_pictures(const AutoencoderKL& vae, PythonRandom& random) {
   const at::NoGradGuard no_grad;
+  const ShortAutoencoder short_vae(vae);
   Pictures result;
   std::vector<at::Tensor> latents;
   Progress progress("encoding", kNumPictures, "pictures");
@@ -34,7 +36,7 @@ Pictures encode_pictures(const AutoencoderKL& vae, PythonRandom& random) {
       result.scenes.push_back(draw_scene(random));
       pictures.push_back(paint(result.scenes.back(), kPictureSizePx, random));
     }
-    latents.push_back(vae.encode(to_tensor(pictures)).sample() * kLatentScale);
+    latents.push_back(short_vae.encode(to_tensor(pictures)).sample() * kLatentScale);
     progress.advance(kEncodeBatch);
   }
   result.latents = at::cat(latents);

@@ -19,15 +19,14 @@ struct TrainSettings {
   // Called with the averaged weights in place after every `save_every` steps.
   std::function<void()> save = [] {};
   int64_t save_every = 500;
-  bool is_new = true;  // weights as drawn, not from a file
 };
 
-// Trains the autoencoder to give pictures back (L1 + L2, and a small pull of the latents towards N(0, 1)), most of
-// them from the grammar, the rest clutter. At the end the 1x1 convolutions around the latents take up their mean
-// and spread, so that latents x 0.18215 have mean 0 and variance 1 per channel, as the U-Net wants them.
-void train_autoencoder(TinyModel& model, const TrainSettings& settings);
+// Makes the 1x1 convolutions around the latents take up their mean and spread, so that latents x 0.18215 have mean 0
+// and variance 1 per channel over pictures of the grammar, as the U-Net wants them.
+void scale_latents(TinyModel& model, uint64_t seed);
 
-// Trains the autoencoder's way back only: latents stay what they are, so a U-Net that was trained on them still fits.
+// Trains the autoencoder's way back (L1 + L2), mostly with pictures from the grammar, the rest clutter. Latents stay
+// what they are, so a U-Net that was trained on them still fits.
 void train_decoder(TinyModel& model, const TrainSettings& settings);
 
 // Trains U-Net and text encoder to predict the noise in the latents of captioned pictures; one caption in ten is left

@@ -16,8 +16,7 @@ namespace {
 struct Arguments {
   fs::path out;
   std::optional<fs::path> from, autoencoder;
-  TrainSettings vae{2500, 1, 1e-3, 1};
-  TrainSettings decoder{0, 1, 1e-3, 1};
+  TrainSettings decoder{3000, 1, 5e-4, 1};
   TrainSettings denoiser{3000, 32, 2e-3, 1};
 };
 
@@ -34,7 +33,7 @@ Number parse_number(std::string_view option, std::string_view text) {
 Arguments parse(int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') {
     fail(
-        "usage: train_tiny_sd OUT.safetensors [--from FILE] [--autoencoder FILE] [--vae_steps N] [--vae_rate X] "
+        "usage: train_tiny_sd OUT.safetensors [--from FILE] [--autoencoder FILE] "
         "[--decoder_steps N] [--steps N] [--rate X] [--seed N]");
   }
   Arguments arguments;
@@ -45,21 +44,16 @@ Arguments parse(int argc, char** argv) {
     const std::string_view value = argv[i + 1];
     if (option == "--from") {
       arguments.from = fs::path(value);
-      arguments.vae.is_new = false;
     } else if (option == "--autoencoder") {
       arguments.autoencoder = fs::path(value);
     } else if (option == "--decoder_steps") {
       arguments.decoder.num_steps = parse_number<int64_t>(option, value);
-    } else if (option == "--vae_steps") {
-      arguments.vae.num_steps = parse_number<int64_t>(option, value);
-    } else if (option == "--vae_rate") {
-      arguments.vae.learning_rate = parse_number<double>(option, value);
     } else if (option == "--steps") {
       arguments.denoiser.num_steps = parse_number<int64_t>(option, value);
     } else if (option == "--rate") {
       arguments.denoiser.learning_rate = parse_number<double>(option, value);
     } else if (option == "--seed") {
-      arguments.vae.seed = arguments.decoder.seed = arguments.denoiser.seed = parse_number<uint64_t>(option, value);
+      arguments.decoder.seed = arguments.denoiser.seed = parse_number<uint64_t>(option, value);
     } else {
       fail("{}: there is no such option; train_tiny_sd alone prints those there are", option);
     }
@@ -68,14 +62,10 @@ Arguments parse(int argc, char** argv) {
 }
 
 void run(Arguments arguments) {
-  TinyModel model = arguments.from ? load_tiny_model(*arguments.from) : new_tiny_model(arguments.vae.seed);
+  TinyModel model = arguments.from ? load_tiny_model(*arguments.from) : new_tiny_model(arguments.decoder.seed);
+  if (!arguments.from) scale_latents(model, arguments.decoder.seed);
   if (arguments.autoencoder) model.vae = load_tiny_model(*arguments.autoencoder).vae;
-  arguments.vae.save = arguments.decoder.save =
-      arguments.denoiser.save = [&] { save_tiny_model(model, arguments.out); };
-  if (arguments.vae.num_steps > 0) {
-    train_autoencoder(model, arguments.vae);
-    save_tiny_model(model, arguments.out);
-  }
+  arguments.decoder.save = arguments.denoiser.save = [&] { save_tiny_model(model, arguments.out); };
   if (arguments.decoder.num_steps > 0) train_decoder(model, arguments.decoder);
   if (arguments.denoiser.num_steps > 0) train_denoiser(model, arguments.denoiser);
   save_tiny_model(model, arguments.out);

@@ -16,7 +16,7 @@ namespace difftune {
 // A layer that an adapter can sit on, as a model family offers it.
 struct AdapterTarget {
   nn::Layer* layer = nullptr;
-  std::string name;  // the module's name in files, e.g. "lora_unet_down_blocks_0_attentions_0_proj_in"
+  std::string name;   // the module's name in files, e.g. "lora_unet_down_blocks_0_attentions_0_proj_in"
   int component = 0;  // 0: the denoiser; 1, 2, 3: the text encoders in order
   // Layers that take part only where convolutions are asked for (resnets, changes of resolution).
   bool is_convolutional_block = false;

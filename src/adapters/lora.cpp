@@ -346,7 +346,7 @@ int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarge
     }
     const at::Tensor change = product(up, down, weight.sizes()) * (multiplier * alpha / static_cast<double>(rank));
     // A new tensor: the present one may view a mapped file.
-    weight = (weight.to(at::kFloat) + change.to(weight.device())).to(weight.scalar_type());
+    weight = (weight.to(at::kFloat) + change.to(weight.device())).to(target.layer->dtype());
     ++num_merged;
   }
   if (num_merged == 0) fail("{}: none of its {} modules belongs to this model", file.path().string(), dims.size());

@@ -37,8 +37,8 @@ int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarge
 class LoraNetwork : public Adapter {
  public:
   // Creates a module on every target that `config` selects and puts it into the layer's slot. Initial values are drawn
-  // from `generator` in the reference's order: for each module in target order down, up and down again; also for modules
-  // that training leaves out. Down is uniform within 1 / sqrt(fan-in), up is zero.
+  // from `generator` in the reference's order: for each module in target order down, up and down again; also for
+  // modules that training leaves out. Down is uniform within 1 / sqrt(fan-in), up is zero.
   LoraNetwork(const LoraConfig& config, const std::vector<AdapterTarget>& targets, at::Generator generator,
               c10::Device device, c10::ScalarType dtype = c10::ScalarType::Float);
   ~LoraNetwork() override;

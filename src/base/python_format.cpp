@@ -40,7 +40,7 @@ std::string json_quote(std::string_view utf8) {
         case '\f': out += "\\f"; break;
         default:
           if (c < 0x20 || c == 0x7f) {
-            out += c == 0x7f ? std::string(1, static_cast<char>(c)) : fmt::format("\\u{:04x}", c);
+            out += fmt::format("\\u{:04x}", c);
           } else {
             out += static_cast<char>(c);
           }

@@ -18,7 +18,8 @@ bool is_lora(const TensorSource& s) {
   return has_key_ending(s, ".lora_down.weight") || has_key_ending(s, ".lora_A.weight");
 }
 bool is_flux(const TensorSource& s) {
-  return has_key_ending(s, "double_blocks.0.img_attn.qkv.weight") && !has_key_ending(s, "distilled_guidance_layer.norms.0.scale");
+  return has_key_ending(s, "double_blocks.0.img_attn.qkv.weight") &&
+         !has_key_ending(s, "distilled_guidance_layer.norms.0.scale");
 }
 bool is_chroma(const TensorSource& s) { return has_key_ending(s, "distilled_guidance_layer.norms.0.scale"); }
 bool is_sd3(const TensorSource& s) { return has_key_ending(s, "joint_blocks.0.x_block.attn.qkv.weight"); }
@@ -49,8 +50,10 @@ std::unique_ptr<ModelFamily> open_model(const ModelRequest& request, std::string
     throw UsageError("--pretrained_model_name_or_path is missing: the checkpoint file or Diffusers folder to train on");
   }
   if (!fs::exists(request.checkpoint)) {
-    fail("--pretrained_model_name_or_path {}: there is no such file or folder. Models are not downloaded: give the path "
-         "of a checkpoint on this machine", path);
+    fail(
+        "--pretrained_model_name_or_path {}: there is no such file or folder. Models are not downloaded: give the path "
+        "of a checkpoint on this machine",
+        path);
   }
   std::shared_ptr<const TensorSource> checkpoint;
   if (fs::is_directory(request.checkpoint)) {

@@ -21,8 +21,8 @@ struct FamilyRow {
 // The rows, more specific ones first.
 const std::vector<FamilyRow>& family_table();
 
-// Opens `request.checkpoint` and makes the family that fits. `command` is the one that was called; `is_v2` what the user
-// said. Throws UserError where the file is something else, naming what it is and the command that fits.
+// Opens `request.checkpoint` and makes the family that fits. `command` is the one that was called; `is_v2` what the
+// user said. Throws UserError where the file is something else, naming what it is and the command that fits.
 std::unique_ptr<ModelFamily> open_model(const ModelRequest& request, std::string_view command, bool is_v2);
 
 }  // namespace difftune

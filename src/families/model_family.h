@@ -18,11 +18,11 @@ namespace difftune {
 
 // How a command asks for a model.
 struct ModelRequest {
-  fs::path checkpoint;            // a single file, or a Diffusers folder
-  std::optional<fs::path> vae;    // instead of the checkpoint's own
+  fs::path checkpoint;          // a single file, or a Diffusers folder
+  std::optional<fs::path> vae;  // instead of the checkpoint's own
   std::optional<fs::path> tokenizer_folder;
   c10::Device device = c10::kCPU;
-  c10::ScalarType dtype = c10::kFloat;      // of denoiser and text encoders
+  c10::ScalarType dtype = c10::kFloat;  // of denoiser and text encoders
   c10::ScalarType vae_dtype = c10::kFloat;
   PredictionType prediction = PredictionType::epsilon;
   int max_token_length = 75;
@@ -32,8 +32,8 @@ struct ModelRequest {
 };
 
 struct FamilyInfo {
-  std::string name;                  // "Stable Diffusion 1.x"
-  std::string base_model_version;    // ss_base_model_version
+  std::string name;                // "Stable Diffusion 1.x"
+  std::string base_model_version;  // ss_base_model_version
   std::string modelspec_architecture;
   std::string modelspec_implementation;
   int64_t default_resolution_px = 512;  // modelspec.resolution where none is given
@@ -72,7 +72,8 @@ class ModelFamily {
   virtual bool is_loaded(Component part) const = 0;
 
   virtual Conditioning encode_text(const TextBatch& batch) const = 0;
-  // images: [B, 3, H, W] in [-1, 1] → a sample of the latents' distribution, unscaled, drawn from the default generator.
+  // images: [B, 3, H, W] in [-1, 1] → a sample of the latents' distribution, unscaled, drawn from the default
+  // generator.
   virtual at::Tensor encode_latents(const at::Tensor& images) const = 0;
   // Unscaled latents → [B, 3, H, W], about [-1, 1].
   virtual at::Tensor decode_latents(const at::Tensor& latents) const = 0;

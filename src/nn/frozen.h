@@ -1,5 +1,6 @@
 // Layers whose weight is not trained, as autograd nodes of our own: they pass the gradient through to the input, and
 // keep nothing that only a weight gradient would need (LibTorch's linear and convolution keep their input).
+// On the CPU a weight may be stored in half precision where the input is fp32; see nn/matrix_product.h.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -14,6 +14,7 @@
 #include "data/latent_cache.h"
 #include "families/family_table.h"
 #include "nn/device.h"
+#include "nn/pooled_allocator.h"
 #include "nn/random_state.h"
 #include "optim/optimizer_table.h"
 #include "train/adapter_task.h"
@@ -103,8 +104,8 @@ class LoraRun {
     log::info("{} on {}: {}", family_->info().name, device_.str(),
               describe(plan_, options_.training.gradient_accumulation_steps, options_.training.max_train_epochs));
     if (resumed_ && resumed_->position.step >= plan_.num_steps) {
-      fail("--resume {}: the state has {} steps done, the run ends after {} (--max_train_steps)", *options_.state.resume,
-           resumed_->position.step, plan_.num_steps);
+      fail("--resume {}: the state has {} steps done, the run ends after {} (--max_train_steps)",
+           *options_.state.resume, resumed_->position.step, plan_.num_steps);
     }
     // The hash of a whole checkpoint takes seconds; it is needed first when something is saved.
     model_identity_ = std::async(std::launch::async, identify_model_file, options_.model.pretrained_model_name_or_path);
@@ -123,8 +124,10 @@ class LoraRun {
     settings.skip_cache_check = options_.latent_cache.skip_cache_check;
     settings.suffix = family_->info().latent_cache_suffix;
     const at::NoGradGuard no_grad;
-    cache_latents(*data_, [&](const at::Tensor& images) { return family_->encode_latents(images); }, settings);
+    cache_latents(
+        *data_, [&](const at::Tensor& images) { return family_->encode_latents(images); }, settings);
     family_->unload(Component::vae);
+    nn::trim_pooled_memory();
   }
 
   void load_models() {
@@ -142,8 +145,8 @@ class LoraRun {
 
   void create_network() {
     if (options_.network.dim_from_weights) lora_config_.dims_by_module = lora_dims(*network_weights_);
-    network_ = std::make_unique<LoraNetwork>(lora_config_, family_->adapter_targets(),
-                                             nn::default_generator(c10::kCPU), device_,
+    network_ = std::make_unique<LoraNetwork>(lora_config_, family_->adapter_targets(), nn::default_generator(c10::kCPU),
+                                             device_,
                                              options_.compute.full_bf16   ? c10::kBFloat16
                                              : options_.compute.full_fp16 ? c10::kHalf
                                                                           : c10::kFloat);
@@ -159,8 +162,9 @@ class LoraRun {
     if (options_.network.scale_weight_norms) config.scale_weight_norms = *options_.network.scale_weight_norms;
     config.reference_quirks = options_.run.reference_quirks;
     task_.emplace(*family_, *network_, *objective_, config);
-    optimizer_ = make_optimizer({optimizer_name(options_.optimizer), options_.optimizer.optimizer_args,
-                                 options_.optimizer.learning_rate}, task_->parameter_groups());
+    optimizer_ = make_optimizer(
+        {optimizer_name(options_.optimizer), options_.optimizer.optimizer_args, options_.optimizer.learning_rate},
+        task_->parameter_groups());
   }
 
   LrScheduleConfig schedule_config() const {
@@ -188,8 +192,7 @@ class LoraRun {
     config.num_epochs = plan_.num_epochs;
     config.accumulation = options_.training.gradient_accumulation_steps;
     config.max_grad_norm = options_.optimizer.max_grad_norm;
-    config.num_loader_threads =
-        static_cast<int>(std::clamp<int64_t>(options_.dataset.max_data_loader_n_workers, 1, 8));
+    config.num_loader_threads = static_cast<int>(std::clamp<int64_t>(options_.dataset.max_data_loader_n_workers, 1, 8));
     config.scales_loss = options_.compute.mixed_precision == "fp16";
     config.noise = objective_config(options_).noise;
     config.pixels_per_latent = family_->info().pixels_per_latent;
@@ -243,7 +246,8 @@ class LoraRun {
   }
 
   void train() {
-    trainer_.emplace(trainer_config(), *data_, *task_, *optimizer_, make_lr_schedule(schedule_config()), python_random_);
+    trainer_.emplace(trainer_config(), *data_, *task_, *optimizer_, make_lr_schedule(schedule_config()),
+                     python_random_);
     if (resumed_) {
       trainer_->restore(*resumed_);
       log::info("--resume {}: going on after step {}", *options_.state.resume, trainer_->step());
@@ -252,9 +256,10 @@ class LoraRun {
 
     write_file_atomically(OutputNames(options_.output, options_.state, 1).last_file().replace_extension(".config.toml"),
                           texts_.toml);
-    SaveListener saver(OutputNames(options_.output, options_.state, plan_.num_epochs),
-                       [this](const fs::path& file, int64_t step, int64_t epoch) { save_weights(file, step, epoch); },
-                       [this] { return trainer_->snapshot(); });
+    SaveListener saver(
+        OutputNames(options_.output, options_.state, plan_.num_epochs),
+        [this](const fs::path& file, int64_t step, int64_t epoch) { save_weights(file, step, epoch); },
+        [this] { return trainer_->snapshot(); });
     trainer_->add_listener(saver);
     std::optional<TensorboardListener> curves;
     if (options_.tracking.logging_dir) {
@@ -317,6 +322,9 @@ class LoraRun {
 
 }  // namespace
 
-int train_lora(const TrainNetworkOptions& options, const OptionTexts& texts) { return LoraRun(options, texts).run(); }
+int train_lora(const TrainNetworkOptions& options, const OptionTexts& texts) {
+  nn::use_pooled_memory();
+  return LoraRun(options, texts).run();
+}
 
 }  // namespace difftune

@@ -9,8 +9,8 @@ namespace difftune {
 class TensorboardListener : public Listener {
  public:
   // `trains_text_encoder`: the first rate is also logged as lr/textencoder, whatever its group, as in the reference.
-  TensorboardListener(const fs::path& folder, bool trains_text_encoder) :
-      writer_(folder), trains_text_encoder_(trains_text_encoder) {}
+  TensorboardListener(const fs::path& folder, bool trains_text_encoder)
+      : writer_(folder), trains_text_encoder_(trains_text_encoder) {}
 
   void on_batch(const BatchReport& report) override;
   void on_epoch_end(const EpochReport& report) override;

@@ -1,4 +1,5 @@
 #include "diffusion/ddpm_objective.h"
+#include "base/python_random.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/ones.h>
@@ -80,7 +81,7 @@ TEST_F(DdpmObjectiveTest, target_is_noise_or_velocity_of_the_drawn_noise) {
     const at::Generator generator = at::detail::createCPUGenerator(11);
     PythonRandom python(11);
     const at::Tensor x = expected("latents");
-    const NoisedBatch drawn = objective.draw(x, {generator, generator, python});
+    const NoisedBatch drawn = objective.draw(x, {generator, generator, [&] { return python.random(); }});
     EXPECT_TRUE(as_in_python(drawn.noise, to_tensor(expected_.at("draws").at("plain").at("noise"))));
     const at::Tensor target = prediction == PredictionType::epsilon
                                   ? drawn.noise

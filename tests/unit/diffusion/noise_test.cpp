@@ -1,4 +1,5 @@
 #include "diffusion/noise.h"
+#include "base/python_random.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <gmock/gmock.h>
@@ -15,8 +16,8 @@ class NoiseTest : public testing::Test {
                     std::optional<int64_t> timestep = std::nullopt) {
     const at::Generator generator = at::detail::createCPUGenerator(seed);
     PythonRandom python(seed);
-    return draw_noisy_latents(config, DdpmSchedule(), to_tensor(expected_.at(latents)), {generator, generator, python},
-                              timestep);
+    return draw_noisy_latents(config, DdpmSchedule(), to_tensor(expected_.at(latents)),
+                              {generator, generator, [&] { return python.random(); }}, timestep);
   }
   void expect_draw(const std::string& name, const NoisyLatents& drawn) const {
     const nlohmann::json& row = expected_.at("draws").at(name);
