@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
+
+#include "base/error.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -66,7 +69,25 @@ Widen pick_bfloat16() { return widen_bfloat16_plain; }
 
 #endif
 
+Widen half_widener() {
+  static const Widen widen = pick_half();
+  return widen;
+}
+Widen bfloat16_widener() {
+  static const Widen widen = pick_bfloat16();
+  return widen;
+}
+
 }  // namespace
+
+void widen_row(c10::ScalarType dtype, const void* from, float* to, int64_t count) {
+  if (dtype == at::kFloat) {
+    std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+    return;
+  }
+  DT_CHECK(dtype == at::kHalf || dtype == at::kBFloat16, "values of fp32, fp16 or bf16");
+  (dtype == at::kHalf ? half_widener() : bfloat16_widener())(static_cast<const uint16_t*>(from), to, count);
+}
 
 void widen_rows(const at::Tensor& from, at::Tensor& to) {
   const auto type = from.scalar_type();
@@ -76,7 +97,7 @@ void widen_rows(const at::Tensor& from, at::Tensor& to) {
     to.copy_(from);
     return;
   }
-  const Widen widen = is_half ? pick_half() : pick_bfloat16();
+  const Widen widen = is_half ? half_widener() : bfloat16_widener();
   const auto* source = static_cast<const uint16_t*>(from.const_data_ptr());
   float* target = to.mutable_data_ptr<float>();
   const int64_t width = from.size(1), stride = from.stride(0);
