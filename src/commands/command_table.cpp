@@ -8,7 +8,13 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "commands/check_lora_weights.h"
+#include "commands/convert_diffusers_to_flux.h"
+#include "commands/convert_flux_lora.h"
 #include "commands/docs.h"
+#include "commands/merge_models.h"
+#include "commands/merge_sd3_safetensors.h"
+#include "commands/show_metadata.h"
 #include "commands/train_network.h"
 
 namespace difftune {
@@ -16,6 +22,14 @@ namespace {
 
 constexpr std::array kCommands = {
     Command{"train_network", kTrainNetworkSummary, run_train_network, train_network_page},
+    Command{"check_lora_weights", kCheckLoraWeightsSummary, run_check_lora_weights, check_lora_weights_page},
+    Command{"convert_diffusers_to_flux", kConvertDiffusersToFluxSummary, run_convert_diffusers_to_flux,
+            convert_diffusers_to_flux_page},
+    Command{"convert_flux_lora", kConvertFluxLoraSummary, run_convert_flux_lora, convert_flux_lora_page},
+    Command{"merge_models", kMergeModelsSummary, run_merge_models, merge_models_page},
+    Command{"merge_sd3_safetensors", kMergeSd3SafetensorsSummary, run_merge_sd3_safetensors,
+            merge_sd3_safetensors_page},
+    Command{"show_metadata", kShowMetadataSummary, run_show_metadata, show_metadata_page},
     Command{"docs", "Writes the Markdown page of every command into a folder.", run_docs, nullptr},
 };
 
