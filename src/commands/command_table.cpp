@@ -9,6 +9,9 @@
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "commands/docs.h"
+#include "commands/merge_lora.h"
+#include "commands/merge_lora_old.h"
+#include "commands/sdxl_merge_lora.h"
 #include "commands/train_network.h"
 
 namespace difftune {
@@ -16,6 +19,9 @@ namespace {
 
 constexpr std::array kCommands = {
     Command{"train_network", kTrainNetworkSummary, run_train_network, train_network_page},
+    Command{"merge_lora", kMergeLoraSummary, run_merge_lora, merge_lora_page},
+    Command{"merge_lora_old", kMergeLoraOldSummary, run_merge_lora_old, merge_lora_old_page},
+    Command{"sdxl_merge_lora", kSdxlMergeLoraSummary, run_sdxl_merge_lora, sdxl_merge_lora_page},
     Command{"docs", "Writes the Markdown page of every command into a folder.", run_docs, nullptr},
 };
 
