@@ -6,7 +6,8 @@
 
 #include "base/log.h"
 #include "base/python_format.h"
-#include "commands/tool_command.h"
+#include "commands/run_tool.h"
+#include "options/tools/tool_options.h"
 #include "weight_tools/lora_statistics.h"
 #include "weights/open_weights.h"
 
@@ -16,7 +17,7 @@ namespace {
 struct Options {
   std::string file;
   bool show_all_keys = false;
-  bool dry_run = false;
+  ToolRunOptions run;
   bool reference_quirks = false;
 };
 
@@ -25,8 +26,7 @@ OptionTable describe(Options& options) {
   table.group("Options");
   table.add("file", &options.file, "The LoRA: .safetensors, .ckpt or .pt.", {.required = true, .positional = true});
   table.add("show_all_keys", &options.show_all_keys, "Print all other tensors too.", {.letter = 's'});
-  table.group("This run");
-  table.add("dry_run", &options.dry_run, "Check the file's header, say what it holds, and stop.", {.transient = true});
+  describe(options.run, table);
   table.add("reference_quirks", &options.reference_quirks,
             "With --show_all_keys, print the LoRA's matrices a second time, as sd-scripts does.");
   return table;
@@ -38,12 +38,7 @@ CommandPage page() {
           .example = "difftune check_lora_weights lora.safetensors"};
 }
 
-}  // namespace
-
-int run_check_lora_weights(std::span<const std::string> words) {
-  Options options;
-  OptionTable table = describe(options);
-  if (!read_tool_options(page(), table, words)) return 0;
+int work(Options& options) {
   const auto lora = open_weights(options.file);
   std::vector<std::string> keys = lora->keys(), rows;
   if (fs::path(options.file).extension() == ".safetensors") std::sort(keys.begin(), keys.end());
@@ -54,7 +49,7 @@ int run_check_lora_weights(std::span<const std::string> words) {
                  [&](const std::string& key) { return options.reference_quirks || !is_adapter_weight(key); });
     fmt::print("number of all modules: {}\n", rows.size());
   }
-  if (options.dry_run) return 0;
+  if (options.run.dry_run) return 0;
   std::vector<std::string> broken;
   for (const std::string& key : rows) {
     const TensorStatistics s = statistics(lora->tensor(key));
@@ -67,10 +62,9 @@ int run_check_lora_weights(std::span<const std::string> words) {
   return 0;
 }
 
-std::string check_lora_weights_page() {
-  Options options;
-  const OptionTable table = describe(options);
-  return markdown_page(page(), table);
-}
+}  // namespace
+
+int run_check_lora_weights(std::span<const std::string> words) { return run_tool<Options>(page(), words, work); }
+std::string check_lora_weights_page() { return tool_page<Options>(page()); }
 
 }  // namespace difftune

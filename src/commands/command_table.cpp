@@ -12,8 +12,11 @@
 #include "commands/convert_diffusers_to_flux.h"
 #include "commands/convert_flux_lora.h"
 #include "commands/docs.h"
+#include "commands/merge_lora.h"
+#include "commands/merge_lora_old.h"
 #include "commands/merge_models.h"
 #include "commands/merge_sd3_safetensors.h"
+#include "commands/sdxl_merge_lora.h"
 #include "commands/show_metadata.h"
 #include "commands/train_network.h"
 
@@ -30,6 +33,9 @@ constexpr std::array kCommands = {
     Command{"merge_sd3_safetensors", kMergeSd3SafetensorsSummary, run_merge_sd3_safetensors,
             merge_sd3_safetensors_page},
     Command{"show_metadata", kShowMetadataSummary, run_show_metadata, show_metadata_page},
+    Command{"merge_lora", kMergeLoraSummary, run_merge_lora, merge_lora_page},
+    Command{"merge_lora_old", kMergeLoraOldSummary, run_merge_lora_old, merge_lora_old_page},
+    Command{"sdxl_merge_lora", kSdxlMergeLoraSummary, run_sdxl_merge_lora, sdxl_merge_lora_page},
     Command{"docs", "Writes the Markdown page of every command into a folder.", run_docs, nullptr},
 };
 

@@ -2,7 +2,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "commands/tool_command.h"
+#include "commands/run_tool.h"
+#include "options/tools/tool_options.h"
 #include "weight_tools/convert_diffusers_to_flux.h"
 #include "weight_tools/precision.h"
 
@@ -13,7 +14,7 @@ struct Options {
   std::string diffusers_path, save_to;
   bool mem_eff_load_save = false;
   std::optional<std::string> save_precision;
-  bool dry_run = false;
+  ToolRunOptions run;
 };
 
 OptionTable describe(Options& options) {
@@ -30,8 +31,7 @@ OptionTable describe(Options& options) {
   table.add("save_precision", &options.save_precision,
             "Precision of the file: float, fp16, bf16, fp8_e4m3fn or fp8_e5m2; without it tensors stay as they are.",
             {.metavar = "DTYPE"});
-  table.group("This run");
-  describe_dry_run(options.dry_run, table);
+  describe(options.run, table);
   return table;
 }
 
@@ -43,12 +43,7 @@ CommandPage page() {
               "--save_precision bf16"};
 }
 
-}  // namespace
-
-int run_convert_diffusers_to_flux(std::span<const std::string> words) {
-  Options options;
-  OptionTable table = describe(options);
-  if (!read_tool_options(page(), table, words)) return 0;
+int work(Options& options) {
   CheckpointOutput output{.path = options.save_to};
   if (output.path.extension() != ".safetensors") {
     throw UsageError(fmt::format("--save_to {}: expected a name that ends in .safetensors", options.save_to));
@@ -60,7 +55,7 @@ int run_convert_diffusers_to_flux(std::span<const std::string> words) {
   const std::vector<TensorRecipe> recipes = plan_diffusers_to_flux(options.diffusers_path, dtype);
   const std::string what = fmt::format("{} into {}: {} tensors, {}", options.diffusers_path, options.save_to,
                                        recipes.size(), display_bytes(total_bytes(recipes)));
-  if (options.dry_run) {
+  if (options.run.dry_run) {
     require_free_space(output.path, recipes);
     log::info("would convert {}", what);
     return 0;
@@ -70,10 +65,9 @@ int run_convert_diffusers_to_flux(std::span<const std::string> words) {
   return 0;
 }
 
-std::string convert_diffusers_to_flux_page() {
-  Options options;
-  const OptionTable table = describe(options);
-  return markdown_page(page(), table);
-}
+}  // namespace
+
+int run_convert_diffusers_to_flux(std::span<const std::string> words) { return run_tool<Options>(page(), words, work); }
+std::string convert_diffusers_to_flux_page() { return tool_page<Options>(page()); }
 
 }  // namespace difftune

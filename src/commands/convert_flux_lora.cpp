@@ -6,7 +6,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "commands/tool_command.h"
+#include "commands/run_tool.h"
+#include "options/tools/tool_options.h"
 #include "weight_tools/checkpoint_output.h"
 #include "weight_tools/convert_flux_lora.h"
 #include "weights/open_weights.h"
@@ -20,7 +21,7 @@ constexpr const char* kSdScripts = "sd-scripts";
 struct Options {
   std::string src = kAiToolkit, dst = kSdScripts;
   std::string src_path, dst_path;
-  bool dry_run = false;
+  ToolRunOptions run;
 };
 
 OptionTable describe(Options& options) {
@@ -30,8 +31,7 @@ OptionTable describe(Options& options) {
   table.add("dst", &options.dst, "Layout to write: the other one.", {.metavar = "LAYOUT"});
   table.add("src_path", &options.src_path, "The LoRA.", {.metavar = "FILE", .required = true});
   table.add("dst_path", &options.dst_path, "The file to write.", {.metavar = "FILE", .required = true});
-  table.group("This run");
-  describe_dry_run(options.dry_run, table);
+  describe(options.run, table);
   return table;
 }
 
@@ -51,12 +51,7 @@ void report_left_out(const ConvertedLora& lora, const Options& options) {
                fmt::join(lora.left_out.begin(), end, ", "), lora.left_out.size() > kMaxNamed ? ", ..." : "");
 }
 
-}  // namespace
-
-int run_convert_flux_lora(std::span<const std::string> words) {
-  Options options;
-  OptionTable table = describe(options);
-  if (!read_tool_options(page(), table, words)) return 0;
+int work(Options& options) {
   const bool to_sd = options.src == kAiToolkit && options.dst == kSdScripts;
   if (!to_sd && !(options.src == kSdScripts && options.dst == kAiToolkit)) {
     throw UsageError(fmt::format("--src {} --dst {}: expected ai-toolkit and sd-scripts, or the other way around",
@@ -82,7 +77,7 @@ int run_convert_flux_lora(std::span<const std::string> words) {
   const std::string what = fmt::format("{} into {}: {} modules of {} as {} of {}, {}", options.src_path,
                                        options.dst_path, converted.num_modules_read, options.src,
                                        converted.num_modules_written, options.dst, display_bytes(total_bytes(recipes)));
-  if (options.dry_run) {
+  if (options.run.dry_run) {
     require_free_space(output.path, recipes);
     log::info("would convert {}", what);
     return 0;
@@ -92,10 +87,9 @@ int run_convert_flux_lora(std::span<const std::string> words) {
   return 0;
 }
 
-std::string convert_flux_lora_page() {
-  Options options;
-  const OptionTable table = describe(options);
-  return markdown_page(page(), table);
-}
+}  // namespace
+
+int run_convert_flux_lora(std::span<const std::string> words) { return run_tool<Options>(page(), words, work); }
+std::string convert_flux_lora_page() { return tool_page<Options>(page()); }
 
 }  // namespace difftune

@@ -6,7 +6,8 @@
 #include <cmath>
 
 #include "base/log.h"
-#include "commands/tool_command.h"
+#include "commands/run_tool.h"
+#include "options/tools/tool_options.h"
 #include "weight_tools/merge_models.h"
 #include "weight_tools/precision.h"
 
@@ -22,7 +23,7 @@ struct Options {
   std::string precision = "float";
   std::string saving_precision = "float";
   bool show_skipped = false;
-  bool dry_run = false;
+  ToolRunOptions run;
   bool reference_quirks = false;
 };
 
@@ -41,8 +42,7 @@ OptionTable describe(Options& options) {
   table.add("precision", &options.precision, "Precision of the sums.", {.choices = precisions});
   table.add("saving_precision", &options.saving_precision, "Precision of the file.", {.choices = precisions});
   table.add("show_skipped", &options.show_skipped, "List the tensors that the first model lacks, which are left out.");
-  table.group("This run");
-  describe_dry_run(options.dry_run, table);
+  describe(options.run, table);
   table.add("reference_quirks", &options.reference_quirks,
             "Where a model's text encoder is named without text_model, add the first model's once more, as sd-scripts "
             "does.");
@@ -70,12 +70,7 @@ void report_missing(const MergeModelsPlan& plan, const Options& options) {
   }
 }
 
-}  // namespace
-
-int run_merge_models(std::span<const std::string> words) {
-  Options options;
-  OptionTable table = describe(options);
-  if (!read_tool_options(page(), table, words)) return 0;
+int work(Options& options) {
   MergeModelsRequest request;
   request.models.assign(options.models.begin(), options.models.end());
   request.ratios = options.ratios;
@@ -97,7 +92,7 @@ int run_merge_models(std::span<const std::string> words) {
                   plan.recipes.size(), request.models.size(), output.path.string(), options.saving_precision,
                   display_bytes(total_bytes(plan.recipes)), plan.num_merged + plan.missing_in_some.size(),
                   plan.num_first_only, plan.skipped.size());
-  if (options.dry_run) {
+  if (options.run.dry_run) {
     require_free_space(output.path, plan.recipes);
     log::info("would merge {}", what);
     return 0;
@@ -107,10 +102,9 @@ int run_merge_models(std::span<const std::string> words) {
   return 0;
 }
 
-std::string merge_models_page() {
-  Options options;
-  const OptionTable table = describe(options);
-  return markdown_page(page(), table);
-}
+}  // namespace
+
+int run_merge_models(std::span<const std::string> words) { return run_tool<Options>(page(), words, work); }
+std::string merge_models_page() { return tool_page<Options>(page()); }
 
 }  // namespace difftune

@@ -3,7 +3,8 @@
 #include <fmt/ranges.h>
 
 #include "base/log.h"
-#include "commands/tool_command.h"
+#include "commands/run_tool.h"
+#include "options/tools/tool_options.h"
 #include "weight_tools/merge_sd3_safetensors.h"
 #include "weight_tools/precision.h"
 
@@ -16,7 +17,7 @@ struct Options {
   std::string output = "merged_model.safetensors";
   std::string device = "cpu";
   std::optional<std::string> save_precision;
-  bool dry_run = false;
+  ToolRunOptions run;
 };
 
 OptionTable describe(Options& options) {
@@ -35,8 +36,7 @@ OptionTable describe(Options& options) {
   table.add("save_precision", &options.save_precision,
             "Precision of the file: float, fp16, bf16, fp8_e4m3fn or fp8_e5m2; without it tensors stay as they are.",
             {.metavar = "DTYPE"});
-  table.group("This run");
-  describe_dry_run(options.dry_run, table);
+  describe(options.run, table);
   return table;
 }
 
@@ -48,12 +48,7 @@ CommandPage page() {
               "clip_g.safetensors --t5xxl t5xxl_fp16.safetensors --output sd3.5_all.safetensors"};
 }
 
-}  // namespace
-
-int run_merge_sd3_safetensors(std::span<const std::string> words) {
-  Options options;
-  OptionTable table = describe(options);
-  if (!read_tool_options(page(), table, words)) return 0;
+int work(Options& options) {
   MergeSd3Request request{options.dit,    options.vae,   options.clip_l,
                           options.clip_g, options.t5xxl, parse_precision(options.save_precision, "--save_precision")};
   std::vector<fs::path> inputs = {request.dit};
@@ -70,7 +65,7 @@ int run_merge_sd3_safetensors(std::span<const std::string> words) {
   for (const auto& part : plan.parts) parts.push_back(fmt::format("{} ({} tensors)", part.name, part.num_tensors));
   const std::string what = fmt::format("{} into {}: {} tensors, {}", fmt::join(parts, ", "), options.output,
                                        plan.recipes.size(), display_bytes(total_bytes(plan.recipes)));
-  if (options.dry_run) {
+  if (options.run.dry_run) {
     require_free_space(options.output, plan.recipes);
     log::info("would join {}", what);
     return 0;
@@ -81,10 +76,9 @@ int run_merge_sd3_safetensors(std::span<const std::string> words) {
   return 0;
 }
 
-std::string merge_sd3_safetensors_page() {
-  Options options;
-  const OptionTable table = describe(options);
-  return markdown_page(page(), table);
-}
+}  // namespace
+
+int run_merge_sd3_safetensors(std::span<const std::string> words) { return run_tool<Options>(page(), words, work); }
+std::string merge_sd3_safetensors_page() { return tool_page<Options>(page()); }
 
 }  // namespace difftune

@@ -6,8 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
-#include "commands/tool_command.h"
+#include "commands/run_tool.h"
 #include "families/family_table.h"
+#include "options/tools/tool_options.h"
 #include "weights/open_weights.h"
 
 namespace difftune {
@@ -16,7 +17,7 @@ namespace {
 struct Options {
   std::string model;
   bool json = false;
-  bool dry_run = false;
+  ToolRunOptions run;
 };
 
 OptionTable describe(Options& options) {
@@ -26,8 +27,7 @@ OptionTable describe(Options& options) {
   table.add("json", &options.json,
             "Print one JSON object with facts about the file (size, tensors, dtypes, kind of model) and its metadata, "
             "in which texts that hold JSON are taken apart.");
-  table.group("This run");
-  table.add("dry_run", &options.dry_run, "Check that the file can be read, and stop.", {.transient = true});
+  describe(options.run, table);
   return table;
 }
 
@@ -70,14 +70,9 @@ nlohmann::ordered_json facts(const TensorSource& file) {
   return result;
 }
 
-}  // namespace
-
-int run_show_metadata(std::span<const std::string> words) {
-  Options options;
-  OptionTable table = describe(options);
-  if (!read_tool_options(page(), table, words)) return 0;
+int work(Options& options) {
   const auto file = open_weights(options.model);
-  if (options.dry_run) {
+  if (options.run.dry_run) {
     log::info("{}: {} tensors, {} entries of metadata", options.model, file->keys().size(), file->metadata().size());
     return 0;
   }
@@ -93,10 +88,9 @@ int run_show_metadata(std::span<const std::string> words) {
   return 0;
 }
 
-std::string show_metadata_page() {
-  Options options;
-  const OptionTable table = describe(options);
-  return markdown_page(page(), table);
-}
+}  // namespace
+
+int run_show_metadata(std::span<const std::string> words) { return run_tool<Options>(page(), words, work); }
+std::string show_metadata_page() { return tool_page<Options>(page()); }
 
 }  // namespace difftune

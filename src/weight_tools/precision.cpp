@@ -1,6 +1,5 @@
 #include "weight_tools/precision.h"
 
-#include <algorithm>
 #include <array>
 
 #include "base/error.h"
@@ -8,38 +7,36 @@
 namespace difftune {
 namespace {
 
-struct Row {
+struct Precision {
   std::string_view name;
   c10::ScalarType dtype;
 };
-constexpr std::array kRows = {
-    Row{"float", c10::ScalarType::Float},
-    Row{"fp32", c10::ScalarType::Float},
-    Row{"float32", c10::ScalarType::Float},
-    Row{"fp16", c10::ScalarType::Half},
-    Row{"float16", c10::ScalarType::Half},
-    Row{"bf16", c10::ScalarType::BFloat16},
-    Row{"bfloat16", c10::ScalarType::BFloat16},
-    Row{"fp8", c10::ScalarType::Float8_e4m3fn},
-    Row{"float8", c10::ScalarType::Float8_e4m3fn},
-    Row{"fp8_e4m3fn", c10::ScalarType::Float8_e4m3fn},
-    Row{"float8_e4m3fn", c10::ScalarType::Float8_e4m3fn},
-    Row{"e4m3fn", c10::ScalarType::Float8_e4m3fn},
-    Row{"fp8_e5m2", c10::ScalarType::Float8_e5m2},
-    Row{"float8_e5m2", c10::ScalarType::Float8_e5m2},
-    Row{"e5m2", c10::ScalarType::Float8_e5m2},
+constexpr std::array kPrecisions = {
+    Precision{"float", c10::ScalarType::Float},
+    Precision{"fp32", c10::ScalarType::Float},
+    Precision{"float32", c10::ScalarType::Float},
+    Precision{"fp16", c10::ScalarType::Half},
+    Precision{"float16", c10::ScalarType::Half},
+    Precision{"bf16", c10::ScalarType::BFloat16},
+    Precision{"bfloat16", c10::ScalarType::BFloat16},
+    Precision{"fp8", c10::ScalarType::Float8_e4m3fn},
+    Precision{"float8", c10::ScalarType::Float8_e4m3fn},
+    Precision{"fp8_e4m3fn", c10::ScalarType::Float8_e4m3fn},
+    Precision{"e4m3fn", c10::ScalarType::Float8_e4m3fn},
+    Precision{"float8_e4m3fn", c10::ScalarType::Float8_e4m3fn},
+    Precision{"fp8_e5m2", c10::ScalarType::Float8_e5m2},
+    Precision{"e5m2", c10::ScalarType::Float8_e5m2},
+    Precision{"float8_e5m2", c10::ScalarType::Float8_e5m2},
 };
 
 }  // namespace
 
 c10::ScalarType parse_precision(const std::string& name, std::string_view option) {
-  const auto row = std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.name == name; });
-  if (row != kRows.end()) return row->dtype;
-  if (name.find("fnuz") != std::string::npos) {
-    throw UsageError(fmt::format("{} {}: a safetensors file cannot hold it; use fp8_e4m3fn or fp8_e5m2", option, name));
+  for (const Precision& precision : kPrecisions) {
+    if (precision.name == name) return precision.dtype;
   }
-  throw UsageError(
-      fmt::format("{} {}: unknown; use float, fp16, bf16, fp8_e4m3fn (also written fp8) or fp8_e5m2", option, name));
+  throw UsageError(fmt::format("{} {}: expected float, fp16, bf16, fp8_e4m3fn or fp8_e5m2{}", option, name,
+                               name.ends_with("fnuz") ? "; safetensors files have no fnuz formats" : ""));
 }
 
 std::optional<c10::ScalarType> parse_precision(const std::optional<std::string>& name, std::string_view option) {

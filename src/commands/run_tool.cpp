@@ -1,6 +1,9 @@
-#include "commands/tool_command.h"
+#include "commands/run_tool.h"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -14,18 +17,19 @@ bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<co
     fmt::print("{}", help_text(page, table, terminal_width()));
     return false;
   }
-  for (const OptionSpec& spec : table.specs()) {
-    if (!spec.required || !std::holds_alternative<std::monostate>(spec.value())) continue;
-    throw UsageError(fmt::format("{}{} is missing: {}", spec.positional ? "" : "--", spec.name, spec.help));
-  }
   for (const Remark& remark : read.remarks) {
     log::write(remark.is_warning ? log::Level::warning : log::Level::info, remark.text);
   }
+  std::vector<std::string> missing;
+  for (const OptionSpec& spec : table.specs()) {
+    if (spec.required && std::holds_alternative<std::monostate>(spec.value()))
+      missing.push_back((spec.positional ? "" : "--") + spec.name);
+  }
+  if (!missing.empty()) {
+    throw UsageError(fmt::format("{} needs {}; `difftune {} --help` explains the options", page.name,
+                                 fmt::join(missing, ", "), page.name));
+  }
   return true;
-}
-
-void describe_dry_run(bool& dry_run, OptionTable& table) {
-  table.add("dry_run", &dry_run, "Check the input, say what would be written, and stop.", {.transient = true});
 }
 
 }  // namespace difftune
