@@ -13,6 +13,8 @@ namespace {
 
 constexpr uint64_t kMegabyte = 1'000'000;
 
+int64_t megabytes(uint64_t num_bytes) { return static_cast<int64_t>((num_bytes + kMegabyte - 1) / kMegabyte); }
+
 uint64_t num_bytes(const TensorDeclaration& tensor) {
   return TensorInfo{tensor.dtype, tensor.shape}.num_elements() * c10::elementSize(tensor.dtype);
 }
@@ -34,7 +36,7 @@ fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.
 class Maker {
  public:
   Maker(const std::vector<TensorRecipe>& recipes, const std::string& label)
-      : progress_(label, static_cast<int64_t>(total_bytes(recipes) / kMegabyte), "MB") {
+      : progress_(label, megabytes(total_bytes(recipes)), "MB") {
     for (const TensorRecipe& recipe : recipes) by_name_.emplace(recipe.tensor.name, &recipe);
   }
 
@@ -45,9 +47,8 @@ class Maker {
     last_ = &recipe;
     const at::Tensor tensor = to_plain_cpu(recipe.make(), recipe.tensor.dtype);
     if (!all_finite(tensor)) fail_not_finite(recipe);
-    const uint64_t before = done_ / kMegabyte;
     done_ += num_bytes(recipe.tensor);
-    progress_.advance(static_cast<int64_t>(done_ / kMegabyte - before));
+    progress_.advance(megabytes(done_) - progress_.done());
     return tensor;
   }
 
