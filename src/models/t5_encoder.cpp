@@ -31,14 +31,14 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight) {
 // T5Block.
 at::Tensor without_overflow(const at::Tensor& x) {
   if (x.scalar_type() != at::kHalf) return x;
-  constexpr double kMax = std::numeric_limits<at::Half>::max();
+  constexpr double kMax = 65504;
   const double limit = at::isinf(x).any().item<bool>() ? kMax - 1000 : kMax;
   return at::clamp(x, -limit, limit);
 }
 
 double lowest(c10::ScalarType dtype) {
-  if (dtype == at::kHalf) return std::numeric_limits<at::Half>::lowest();
-  if (dtype == at::kBFloat16) return std::numeric_limits<at::BFloat16>::lowest();
+  if (dtype == at::kHalf) return static_cast<double>(std::numeric_limits<at::Half>::lowest());
+  if (dtype == at::kBFloat16) return static_cast<double>(std::numeric_limits<at::BFloat16>::lowest());
   return std::numeric_limits<float>::lowest();
 }
 

@@ -24,8 +24,8 @@ class T5EncoderTest : public testing::Test {
 
 TEST_F(T5EncoderTest, StatesOfTransformers) {
   const at::NoGradGuard no_grad;
-  EXPECT_LT(relative_error(t5.forward(golden["in.ids"]), golden["out.plain"]), 1e-6);
-  EXPECT_LT(relative_error(t5.forward(golden["in.pair"], golden["in.mask"]), golden["out.masked"]), 1e-6);
+  EXPECT_LT(relative_error(t5.forward(golden["in.ids"]), golden["out.plain"]), 2e-6);
+  EXPECT_LT(relative_error(t5.forward(golden["in.pair"], golden["in.mask"]), golden["out.masked"]), 2e-6);
 }
 
 TEST_F(T5EncoderTest, MaskedTokensAreNotSeen) {
