@@ -12,6 +12,7 @@
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -179,27 +180,30 @@ LoraNetwork::~LoraNetwork() {
 }
 
 std::vector<AdapterParameterGroup> LoraNetwork::parameter_groups(const AdapterLearningRates& rates) const {
-  const auto rate_of = [](std::optional<double> own, double base) { return own.value_or(base); };
-  const std::optional<double> text_rate =
-      rates.text_encoders.empty() ? std::nullopt : std::optional(rates.text_encoders.front());
   struct Part {
-    bool is_denoiser;
     std::string name;
+    std::vector<int> components;
     double rate;
     std::optional<double> plus;
   };
   const auto either = [](std::optional<double> a, std::optional<double> b) { return a ? a : b; };
-  const Part parts[] = {
-      {false, "textencoder", rate_of(text_rate, rates.base),
-       either(config_.text_encoder_plus_ratio, config_.plus_ratio)},
-      {true, "unet", rate_of(rates.denoiser, rates.base), either(config_.denoiser_plus_ratio, config_.plus_ratio)}};
+  std::vector<Part> parts;
+  for (size_t i = 0; i < rates.text_groups.size(); ++i) {
+    const auto& own = rates.text_encoders;
+    parts.push_back({rates.text_groups[i].name, rates.text_groups[i].components,
+                     own.empty() ? rates.base : own[std::min(i, own.size() - 1)],
+                     either(config_.text_encoder_plus_ratio, config_.plus_ratio)});
+  }
+  parts.push_back(
+      {"unet", {0}, rates.denoiser.value_or(rates.base), either(config_.denoiser_plus_ratio, config_.plus_ratio)});
 
   std::vector<AdapterParameterGroup> groups;
   for (const auto& part : parts) {
     AdapterParameterGroup group{part.name, {}, part.rate},
         plus{part.name + " plus", {}, part.rate * part.plus.value_or(1)};
     for (const auto& module : modules_) {
-      if ((module->target().component == 0) != part.is_denoiser) continue;
+      const auto& components = part.components;
+      if (std::find(components.begin(), components.end(), module->target().component) == components.end()) continue;
       group.parameters.push_back(module->down());
       (part.plus ? plus : group).parameters.push_back(module->up());
     }
@@ -334,7 +338,7 @@ int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarge
   int64_t num_merged = 0;
   for (const auto& target : targets) {
     const auto found = dims.find(target.name);
-    if (found == dims.end()) continue;
+    if (found == dims.end() || !target.layer->is_loaded()) continue;
     const auto [rank, alpha] = found->second;
     const at::Tensor down = file.tensor(target.name + std::string(kDown)).to(at::kFloat);
     const at::Tensor up = file.tensor(target.name + std::string(kUp)).to(at::kFloat);

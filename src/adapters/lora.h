@@ -31,7 +31,8 @@ struct LoraConfig {
 std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& file);
 
 // Adds multiplier × (alpha / rank) up·down of every module of a LoRA file to the weight of the target of that name, in
-// fp32 with one rounding. Returns the number of modules merged; throws UserError where it is none.
+// fp32 with one rounding to the dtype that the layer computes in. Targets that are not loaded are left out. Returns
+// the number of modules merged; throws UserError where it is none.
 int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarget>& targets, double multiplier);
 
 class LoraNetwork : public Adapter {
