@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "nn/panel_product.h"
+#include "nn/widen.h"
 
 namespace difftune::nn {
 namespace {
@@ -68,6 +69,24 @@ void multiply(at::Tensor& sum, const at::Tensor& x, const PanelSource& b, Start 
   panel_product(terms, {sum.mutable_data_ptr<float>(), sum.stride(0)}, x.size(0), sum.size(1), start, bias);
 }
 
+// Values of the weight that are converted at a time where panels do not serve.
+constexpr int64_t kTileElements = int64_t{1} << 22;
+
+// Calls use(tile, first, count) for rows [first, first + count) of the weight in `dtype`: all of them where it is that.
+template <typename Use>
+void for_row_tiles(const at::Tensor& weight, c10::ScalarType dtype, const Use& use) {
+  const int64_t num_rows = weight.size(0), num_columns = weight.size(1);
+  if (weight.scalar_type() == dtype) return use(weight, 0, num_rows);
+  const int64_t rows_per_tile = std::clamp<int64_t>(kTileElements / num_columns, 1, num_rows);
+  at::Tensor scratch = at::empty({rows_per_tile, num_columns}, weight.options().dtype(dtype));
+  for (int64_t first = 0; first < num_rows; first += rows_per_tile) {
+    const int64_t count = std::min(rows_per_tile, num_rows - first);
+    at::Tensor tile = scratch.narrow(0, 0, count);
+    widen_rows(weight.narrow(0, first, count), tile);
+    use(tile, first, count);
+  }
+}
+
 }  // namespace
 
 c10::ScalarType product_dtype(c10::Device device, c10::ScalarType dtype) {
@@ -86,8 +105,15 @@ at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const
     multiply(y, values, PanelSource::of_transposed(weight), bias ? Start::bias : Start::zero,
              bias ? start.const_data_ptr<float>() : nullptr, low_rank);
   } else {
-    const at::Tensor same = weight.to(dtype);
-    y = bias ? at::addmm(bias->to(dtype), values, same.t()) : at::mm(values, same.t());
+    y = at::empty({x.size(0), weight.size(0)}, values.options());
+    for_row_tiles(weight, dtype, [&](const at::Tensor& tile, int64_t first, int64_t count) {
+      at::Tensor part = y.narrow(1, first, count);
+      if (bias) {
+        at::addmm_out(part, bias->narrow(0, first, count).to(dtype), values, tile.t());
+      } else {
+        at::mm_out(part, values, tile.t());
+      }
+    });
     if (low_rank != nullptr) y.addmm_(low_rank->rows, low_rank->matrix);
   }
   return y.to(x.scalar_type());
@@ -101,7 +127,10 @@ at::Tensor times(const at::Tensor& g, const at::Tensor& weight, const LowRankTer
     result = at::empty({g.size(0), weight.size(1)}, values.options());
     multiply(result, values, PanelSource::of(weight), Start::zero, nullptr, low_rank);
   } else {
-    result = at::mm(values, weight.to(dtype));
+    result = at::empty({g.size(0), weight.size(1)}, values.options());
+    for_row_tiles(weight, dtype, [&](const at::Tensor& tile, int64_t first, int64_t count) {
+      result.addmm_(values.narrow(1, first, count), tile, first == 0 ? 0 : 1);
+    });
     if (low_rank != nullptr) result.addmm_(low_rank->rows, low_rank->matrix);
   }
   return result.to(g.scalar_type());
@@ -128,7 +157,9 @@ void add_times_transposed(at::Tensor& sum, const at::Tensor& x, const at::Tensor
   if (uses_panels(x, weight)) {
     multiply(sum, x, PanelSource::of_transposed(weight), Start::sum);
   } else {
-    sum.addmm_(x, weight.to(x.scalar_type()).t());
+    for_row_tiles(weight, x.scalar_type(), [&](const at::Tensor& tile, int64_t first, int64_t count) {
+      sum.narrow(1, first, count).addmm_(x, tile.t());
+    });
   }
 }
 
@@ -136,7 +167,9 @@ void add_times(at::Tensor& sum, const at::Tensor& g, const at::Tensor& weight) {
   if (uses_panels(g, weight)) {
     multiply(sum, g, PanelSource::of(weight), Start::sum);
   } else {
-    sum.addmm_(g, weight.to(g.scalar_type()));
+    for_row_tiles(weight, g.scalar_type(), [&](const at::Tensor& tile, int64_t first, int64_t count) {
+      sum.addmm_(g.narrow(1, first, count), tile);
+    });
   }
 }
 

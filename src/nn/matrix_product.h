@@ -1,7 +1,8 @@
 // Products with a frozen weight, which may be stored in another dtype than the computation runs in.
 //
-// A weight in half precision is exact in fp32. On the CPU it becomes fp32 panel by panel, where it is multiplied
-// (nn/panel_product.h), which halves its memory and costs no more than reading the fp32 weight would.
+// A weight in half precision or float8 is exact in fp32. On the CPU it becomes fp32 panel by panel, where it is
+// multiplied (nn/panel_product.h), which saves half of its memory or more and costs no more than reading the fp32
+// weight would.
 #pragma once
 
 #include <ATen/core/Tensor.h>

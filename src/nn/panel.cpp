@@ -3,13 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "nn/lanes_avx512.h"
 #include "nn/widen.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-// GCC 12 takes the undefined operand in its own AVX-512 header for a mistake (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 
 namespace difftune::nn {
 namespace {
@@ -33,24 +28,15 @@ void transpose_plain(const PanelSource& from, int64_t k, int64_t num_k, int64_t 
 
 #if defined(__x86_64__)
 
-// One row of 16 values as fp32.
-__attribute__((target("avx512f"), always_inline)) inline __m512 load_row(const void* from, c10::ScalarType dtype) {
-  if (dtype == at::kFloat) return _mm512_loadu_ps(from);
-  const __m256i narrow = _mm256_loadu_si256(static_cast<const __m256i*>(from));
-  if (dtype == at::kHalf) return _mm512_cvtph_ps(narrow);
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
-}
-
 constexpr int64_t kBytesAhead = 256;
 
 // The transpose of a 16x16 block, in registers: pairs, quadruples, then the four 128-bit lanes.
-__attribute__((target("avx512f"))) void transpose_avx512(const PanelSource& from, int64_t k, int64_t n, float* to,
-                                                         int64_t to_stride) {
+DT_AVX512 void transpose_avx512(const PanelSource& from, int64_t k, int64_t n, float* to, int64_t to_stride) {
   __m512 a[16], b[16];
   for (int i = 0; i < 16; ++i) {
     const char* row = element(from, k, n + i);
     _mm_prefetch(row + kBytesAhead, _MM_HINT_T0);
-    a[i] = load_row(row, from.dtype);
+    a[i] = load_lanes(row, from.dtype);
   }
   for (int i = 0; i < 16; i += 2) {
     b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
@@ -83,15 +69,15 @@ inline void prefetch_row(const char* row, int64_t num_bytes) {
 }
 
 // Rows of values by sixteens.
-__attribute__((target("avx512f"))) void widen_rows_avx512(const PanelSource& from, int64_t first_k, int64_t num_k,
-                                                          int64_t first_n, int64_t num_n, float* to) {
+DT_AVX512 void widen_rows_avx512(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n,
+                                 int64_t num_n, float* to) {
   const auto element_bytes = static_cast<int64_t>(c10::elementSize(from.dtype));
   for (int64_t k = 0; k < num_k; ++k) {
     const char* row = element(from, first_k + k, first_n);
     prefetch_row(row + kRowsAhead * from.k_stride * element_bytes, num_n * element_bytes);
     const int64_t bytes_per_lanes = kBlock * element_bytes;
     for (int64_t n = 0; n < num_n; n += kBlock, row += bytes_per_lanes) {
-      _mm512_storeu_ps(to + k * num_n + n, load_row(row, from.dtype));
+      _mm512_storeu_ps(to + k * num_n + n, load_lanes(row, from.dtype));
     }
   }
 }
@@ -110,7 +96,8 @@ bool has_avx512() { return false; }
 
 bool PanelSource::can_read(const at::Tensor& weight) {
   const auto type = weight.scalar_type();
-  return weight.is_cpu() && weight.dim() == 2 && (type == at::kFloat || type == at::kHalf || type == at::kBFloat16) &&
+  return weight.is_cpu() && weight.dim() == 2 &&
+         (type == at::kFloat || type == at::kHalf || type == at::kBFloat16 || type == at::kFloat8_e4m3fn) &&
          (weight.stride(1) == 1 || weight.stride(0) == 1);
 }
 

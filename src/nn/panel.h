@@ -10,7 +10,7 @@ namespace difftune::nn {
 // strides is 1.
 struct PanelSource {
   const void* data = nullptr;
-  c10::ScalarType dtype = c10::kFloat;  // fp32, fp16 or bf16
+  c10::ScalarType dtype = c10::kFloat;  // fp32, fp16, bf16 or float8_e4m3fn
   int64_t k_stride = 0, n_stride = 1;
 
   // B = weight [K, N], or its transpose for weight [N, K]. The weight must outlive the source; on the CPU.
