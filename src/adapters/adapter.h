@@ -38,11 +38,19 @@ struct AdapterParameterGroup {
   double learning_rate = 0;
 };
 
+// Text encoders that share a learning rate.
+struct TextRateGroup {
+  std::string name = "textencoder";  // of the parameter group, and of its curve
+  std::vector<int> components = {1};
+};
+
 // Learning rates by component; unset ones take `base`. Zero leaves a component out of the optimizer.
 struct AdapterLearningRates {
   double base = 0;
   std::optional<double> denoiser;
+  // One for each group; the last one holds for the groups beyond.
   std::vector<double> text_encoders;
+  std::vector<TextRateGroup> text_groups = {TextRateGroup{}};
 };
 
 class Adapter {

@@ -116,10 +116,11 @@ std::vector<AdapterParameterGroup> LoraNetwork::parameter_groups(const AdapterLe
   };
   const auto either = [](std::optional<double> a, std::optional<double> b) { return a ? a : b; };
   std::vector<Part> parts;
-  for (const auto& group : config_.text_encoder_groups) {
-    const auto& given = rates.text_encoders;
-    const double rate = given.empty() ? rates.base : given[std::min(group.rate, given.size() - 1)];
-    parts.push_back({group.name, group.components, rate, either(config_.text_encoder_plus_ratio, config_.plus_ratio)});
+  for (size_t i = 0; i < rates.text_groups.size(); ++i) {
+    const auto& own = rates.text_encoders;
+    parts.push_back({rates.text_groups[i].name, rates.text_groups[i].components,
+                     own.empty() ? rates.base : own[std::min(i, own.size() - 1)],
+                     either(config_.text_encoder_plus_ratio, config_.plus_ratio)});
   }
   parts.push_back(
       {"unet", {0}, rates.denoiser.value_or(rates.base), either(config_.denoiser_plus_ratio, config_.plus_ratio)});
@@ -304,7 +305,7 @@ int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarge
   int64_t num_merged = 0;
   for (const auto& target : targets) {
     const auto found = dims.find(target.name);
-    if (found == dims.end()) continue;
+    if (found == dims.end() || !target.layer->is_loaded()) continue;
     const auto [rank, alpha] = found->second;
     const at::Tensor down = file.tensor(target.name + std::string(kDown)).to(at::kFloat);
     const at::Tensor up = file.tensor(target.name + std::string(kUp)).to(at::kFloat);

@@ -42,13 +42,6 @@ struct LoraConfig {
   // Gradient-guided perturbation: while training, random changes of the weight are added that grow with its norm
   // (sigma) and with its gradient (beta). Both or none.
   std::optional<double> ggpo_sigma, ggpo_beta;
-  // Text encoders that share a learning rate, in the order of the rates: name of the group and components.
-  struct TextEncoderGroup {
-    std::string name;
-    std::vector<int> components;
-    size_t rate = 0;  // which of the rates; the last where there are fewer
-  };
-  std::vector<TextEncoderGroup> text_encoder_groups = {{"textencoder", {1, 2, 3}, 0}};
   // Lists the modules that are created and left out.
   bool is_verbose = false;
   // Norms of gradients in the precision of the reference, and alphas of split modules as it writes them.
@@ -59,7 +52,8 @@ struct LoraConfig {
 std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& file);
 
 // Adds multiplier × (alpha / rank) up·down of every module of a LoRA file to the weight of the target of that name, in
-// fp32 with one rounding. Returns the number of modules merged; throws UserError where it is none.
+// fp32 with one rounding to the dtype that the layer computes in. Targets that are not loaded are left out. Returns
+// the number of modules merged; throws UserError where it is none.
 int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarget>& targets, double multiplier);
 
 class LoraNetwork : public Adapter {

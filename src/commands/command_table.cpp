@@ -14,8 +14,18 @@
 namespace difftune {
 namespace {
 
+// The row of kTrainCommands[number].
+template <size_t number>
+constexpr Command train_row() {
+  constexpr const TrainCommand& kCommand = kTrainCommands[number];
+  return {kCommand.name, kCommand.summary,
+          [](std::span<const std::string> words) { return run_train_command(kCommand, words); },
+          [] { return train_command_page(kCommand); }};
+}
+
 constexpr std::array kCommands = {
-    Command{"train_network", kTrainNetworkSummary, run_train_network, train_network_page},
+    train_row<0>(),
+    train_row<1>(),
     Command{"docs", "Writes the Markdown page of every command into a folder.", run_docs, nullptr},
 };
 
