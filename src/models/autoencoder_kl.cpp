@@ -176,7 +176,8 @@ LatentDistribution AutoencoderKL::encode(const at::Tensor& images) const {
   if (quant_conv_) moments = (*quant_conv_)(moments);
   // Plain layout for what leaves the model: draws and files follow it.
   const auto halves = moments.contiguous().chunk(2, 1);
-  return {halves[0].contiguous(), at::clamp(halves[1], -30.0, 20.0).contiguous()};
+  const at::Tensor log_variance = config_.clamps_log_variance ? at::clamp(halves[1], -30.0, 20.0) : halves[1];
+  return {halves[0].contiguous(), log_variance.contiguous()};
 }
 
 at::Tensor AutoencoderKL::decode(const at::Tensor& latents) const {

@@ -1,7 +1,7 @@
 // Products with a frozen weight, which may be stored in another dtype than the computation runs in.
 //
-// A weight in half precision is exact in fp32. On the CPU it is converted tile by tile into a scratch that stays in the
-// cache, which halves its memory and, for few rows, costs no more than reading the fp32 weight would.
+// A weight in half precision or float8 is exact in fp32. On the CPU it is converted tile by tile into a scratch that stays in the
+// cache, which saves half of its memory or more and, for few rows, costs no more than reading the fp32 weight would.
 #pragma once
 
 #include <ATen/core/Tensor.h>
