@@ -44,6 +44,8 @@ class GoldenReader : public nn::ParameterReader {
     return weight.to(dtype_);
   }
 
+  c10::ScalarType dtype() const override { return dtype_; }
+
  private:
   const GoldenModel& model_;
   c10::ScalarType dtype_;
