@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "families/family_identity.h"
 #include "families/saved_keys.h"
 #include "weight_tools/tool_files.h"
@@ -15,7 +16,8 @@ namespace difftune {
 namespace {
 
 // So many elements of a weight are changed at a time: they stay in a core's cache through all operations.
-constexpr int64_t kChunkElements = 1 << 18;
+constexpr int64_t kChunkElements = 1 << 17;
+constexpr size_t kChunksWorthAThread = 8;
 
 // A sum is finite where every term is: one pass without a mask. (fp32 weights are far from overflowing it.)
 bool is_finite(const at::Tensor& values) {
@@ -127,8 +129,8 @@ at::Tensor CheckpointMerge::changed(const TensorSource& source, const std::strin
   const int64_t num_rows = stored.size(0),
                 columns = std::max<int64_t>(1, stored.numel() / std::max<int64_t>(1, num_rows));
   const int64_t step = is_row_by_row ? std::max<int64_t>(1, kChunkElements / columns) : num_rows;
-  for (int64_t row = 0; row < num_rows; row += step) {
-    const int64_t count = std::min(step, num_rows - row);
+  const auto merge_rows = [&](size_t chunk) {
+    const int64_t row = static_cast<int64_t>(chunk) * step, count = std::min(step, num_rows - row);
     at::Tensor weight = stored.narrow(0, row, count).to(rules_.precision, /*non_blocking=*/false, /*copy=*/true);
     for (size_t i = 0; i < changes.size(); ++i) {
       const int64_t begin = std::max(row, changes[i].first_row);
@@ -145,7 +147,10 @@ at::Tensor CheckpointMerge::changed(const TensorSource& source, const std::strin
     const at::Tensor place = result.narrow(0, row, count);
     place.copy_(weight);
     if (dtype != rules_.precision) require_finite(place, source, key, kOverflow);
-  }
+  };
+  const auto num_chunks = static_cast<size_t>((num_rows + step - 1) / step);
+  // Starting threads costs more than a few chunks.
+  parallel_for(num_chunks, merge_rows, num_chunks < kChunksWorthAThread ? 1 : 0);
   return result;
 }
 
