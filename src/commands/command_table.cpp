@@ -8,6 +8,9 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "commands/check_lora_weights.h"
+#include "commands/convert_diffusers_to_flux.h"
+#include "commands/convert_flux_lora.h"
 #include "commands/docs.h"
 #include "commands/extract_lora_from_dylora.h"
 #include "commands/extract_lora_from_models.h"
@@ -15,8 +18,11 @@
 #include "commands/flux_merge_lora.h"
 #include "commands/merge_lora.h"
 #include "commands/merge_lora_old.h"
+#include "commands/merge_models.h"
+#include "commands/merge_sd3_safetensors.h"
 #include "commands/resize_lora.h"
 #include "commands/sdxl_merge_lora.h"
+#include "commands/show_metadata.h"
 #include "commands/svd_merge_lora.h"
 #include "commands/train_network.h"
 
@@ -25,6 +31,14 @@ namespace {
 
 constexpr std::array kCommands = {
     Command{"train_network", kTrainNetworkSummary, run_train_network, train_network_page},
+    Command{"check_lora_weights", kCheckLoraWeightsSummary, run_check_lora_weights, check_lora_weights_page},
+    Command{"convert_diffusers_to_flux", kConvertDiffusersToFluxSummary, run_convert_diffusers_to_flux,
+            convert_diffusers_to_flux_page},
+    Command{"convert_flux_lora", kConvertFluxLoraSummary, run_convert_flux_lora, convert_flux_lora_page},
+    Command{"merge_models", kMergeModelsSummary, run_merge_models, merge_models_page},
+    Command{"merge_sd3_safetensors", kMergeSd3SafetensorsSummary, run_merge_sd3_safetensors,
+            merge_sd3_safetensors_page},
+    Command{"show_metadata", kShowMetadataSummary, run_show_metadata, show_metadata_page},
     Command{"merge_lora", kMergeLoraSummary, run_merge_lora, merge_lora_page},
     Command{"merge_lora_old", kMergeLoraOldSummary, run_merge_lora_old, merge_lora_old_page},
     Command{"sdxl_merge_lora", kSdxlMergeLoraSummary, run_sdxl_merge_lora, sdxl_merge_lora_page},

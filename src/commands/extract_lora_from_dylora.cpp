@@ -32,7 +32,6 @@ int work(ExtractLoraFromDyloraOptions& options) {
   const int64_t old_rank = largest_rank(file);
   const auto ranks = dylora_ranks(file, *options.unit);
   for (const int64_t rank : ranks) check_output(name_of_rank(options.save_to, rank), "--save_to", inputs);
-  if (!options.run.dry_run) prepare_output(options.save_to, "--save_to", inputs);
   for (const int64_t rank : ranks) {
     const std::string path = name_of_rank(options.save_to, rank);
     if (options.run.dry_run) {

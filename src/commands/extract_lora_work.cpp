@@ -43,7 +43,6 @@ int extract(const FluxExtractLoraOptions& options, const TensorSource& original,
   facts.alpha = facts.dim + ".0";
   Metadata entries = network_entries(facts);
   if (!options.no_metadata) entries.merge(tool_model_spec(identity, /*is_lora=*/true, options.save_to, ""));
-  prepare_output(options.save_to, "--save_to", inputs);
   write_lora(options.save_to, lora.tensors, entries);
   log::info(
       "wrote {}: {} modules of rank {} in {:.1f} s ({} by the full SVD); without clamping, a layer leaves out at most "

@@ -105,7 +105,6 @@ int work(ResizeLoraOptions& options) {
     log::info("would write {}", summary);
     return 0;
   }
-  prepare_output(options.save_to, "--save_to", inputs);
   write_lora(options.save_to, resized.tensors, resized_metadata(file, options, rules, resized));
   log::info("wrote {}", summary);
   return 0;

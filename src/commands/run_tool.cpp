@@ -23,7 +23,8 @@ bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<co
   }
   std::vector<std::string> missing;
   for (const OptionSpec& spec : table.specs()) {
-    if (spec.required && std::holds_alternative<std::monostate>(spec.value())) missing.push_back("--" + spec.name);
+    if (spec.required && std::holds_alternative<std::monostate>(spec.value()))
+      missing.push_back((spec.positional ? "" : "--") + spec.name);
   }
   if (!missing.empty()) {
     throw UsageError(fmt::format("{} needs {}; `difftune {} --help` explains the options", page.name,

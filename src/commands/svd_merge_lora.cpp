@@ -50,7 +50,6 @@ int work(SvdMergeLoraOptions& options) {
     log::info("would write {}", summary);
     return 0;
   }
-  prepare_output(options.save_to, "--save_to", options.models);
   std::vector<const Metadata*> metadata;
   for (const MergeInput& input : inputs) metadata.push_back(&input.file->metadata());
   const std::string rank = std::to_string(rules.rank);

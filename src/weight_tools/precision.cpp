@@ -20,8 +20,13 @@ constexpr std::array kPrecisions = {
     Precision{"bf16", c10::ScalarType::BFloat16},
     Precision{"bfloat16", c10::ScalarType::BFloat16},
     Precision{"fp8", c10::ScalarType::Float8_e4m3fn},
+    Precision{"float8", c10::ScalarType::Float8_e4m3fn},
     Precision{"fp8_e4m3fn", c10::ScalarType::Float8_e4m3fn},
+    Precision{"e4m3fn", c10::ScalarType::Float8_e4m3fn},
+    Precision{"float8_e4m3fn", c10::ScalarType::Float8_e4m3fn},
     Precision{"fp8_e5m2", c10::ScalarType::Float8_e5m2},
+    Precision{"e5m2", c10::ScalarType::Float8_e5m2},
+    Precision{"float8_e5m2", c10::ScalarType::Float8_e5m2},
 };
 
 }  // namespace
