@@ -34,10 +34,12 @@ int extract(const FluxExtractLoraOptions& options, const TensorSource& original,
     fail("{} of the result is infinite in the precision of the output; use --save_precision float or bf16", name);
   }
   if (rules.modules == ExtractRules::Modules::sd_lora) {
-    log::info(lora.has_text_encoders
-                  ? "the text encoders differ by up to {:.3g}, more than --min_diff"
-                  : "the text encoders differ by no more than {:.3g} (--min_diff): they are left out",
-              lora.largest_text_diff);
+    if (lora.has_text_encoders) {
+      log::info("the text encoders differ by {:.3g} or more, which is above --min_diff", lora.largest_text_diff);
+    } else {
+      log::warning("the text encoders differ by no more than {:.3g} (--min_diff): the LoRA is for the U-Net only",
+                   lora.largest_text_diff);
+    }
   }
   facts.dim = std::to_string(rules.rank);
   facts.alpha = facts.dim + ".0";

@@ -12,7 +12,8 @@ void describe_files(FluxExtractLoraOptions& options, OptionTable& table) {
   table.add("model_org", &options.model_org, "The original checkpoint.", {.metavar = "FILE", .required = true});
   table.add("model_tuned", &options.model_tuned, "The tuned checkpoint; the LoRA leads from the original to it.",
             {.metavar = "FILE", .required = true});
-  table.add("save_to", &options.save_to, "The .safetensors file to write.", {.metavar = "FILE", .required = true});
+  table.add("save_to", &options.save_to, "The file to write: .safetensors, or .ckpt or .pt for a PyTorch file.",
+            {.metavar = "FILE", .required = true});
 }
 
 void describe_accuracy(FluxExtractLoraOptions& options, OptionTable& table) {

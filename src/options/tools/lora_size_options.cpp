@@ -15,7 +15,8 @@ OptionTable describe(ResizeLoraOptions& options) {
   OptionTable table;
   table.group("Files");
   table.add("model", &options.model, "The LoRA to make smaller.", {.metavar = "FILE", .required = true});
-  table.add("save_to", &options.save_to, "The .safetensors file to write.", {.metavar = "FILE", .required = true});
+  table.add("save_to", &options.save_to, "The file to write: .safetensors, or .ckpt or .pt for a PyTorch file.",
+            {.metavar = "FILE", .required = true});
   table.add("save_precision", &options.save_precision, "Number format of the file; float without it.",
             {.choices = kPrecisions});
   table.group("Ranks");
@@ -44,7 +45,8 @@ OptionTable describe(SvdMergeLoraOptions& options) {
   table.add("models", &options.models, "LoRAs to add up; their ranks may differ.",
             {.metavar = "FILE ...", .required = true});
   table.add("ratios", &options.ratios, "Strength of each file of --models.");
-  table.add("save_to", &options.save_to, "The .safetensors file to write.", {.metavar = "FILE", .required = true});
+  table.add("save_to", &options.save_to, "The file to write: .safetensors, or .ckpt or .pt for a PyTorch file.",
+            {.metavar = "FILE", .required = true});
   table.group("Precision");
   table.add("precision", &options.precision, "Number format that the files are read in.", {.choices = kPrecisions});
   table.add("save_precision", &options.save_precision, "Number format of the file; that of --precision without it.",
@@ -72,7 +74,7 @@ OptionTable describe(ExtractLoraFromDyloraOptions& options) {
   table.group("Files");
   table.add("model", &options.model, "The DyLoRA to split.", {.metavar = "FILE", .required = true});
   table.add("save_to", &options.save_to,
-            "Name of the .safetensors files to write; -0004 and so on, the rank, is put before the extension.",
+            "Name of the files to write; -0004 and so on, the rank, is put before the extension.",
             {.metavar = "FILE", .required = true});
   table.group("Ranks");
   table.add("unit", &options.unit, "Write a LoRA of this rank, of twice this rank, and so on, below the file's.",
