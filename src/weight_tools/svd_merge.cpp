@@ -57,6 +57,7 @@ void add_module(const MergeInput& input, const AdapterModule& module, const Merg
 }  // namespace
 
 void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q) {
+  if (q >= 1) return;
   const double limit = joint_quantile(up, down, q);
   up = at::clamp(up, -limit, limit);
   down = at::clamp(down, -limit, limit);

@@ -15,7 +15,8 @@ struct SvdMergeRules {
 // The largest percent of the values is clamped, as sd-scripts does. Alphas are the ranks, as integers.
 std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const SvdMergeRules& rules);
 
-// Clamps both factors to the quantile `q` of their values, above and below.
+// Clamps both factors to the quantile `q` of their values, above and below; 1 clamps nothing. (sd-scripts then clamps
+// negative values to the largest positive one.)
 void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q);
 
 }  // namespace difftune
