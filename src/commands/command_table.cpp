@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/nearest_name.h"
 #include "commands/check_lora_weights.h"
+#include "commands/convert_diffusers20_original_sd.h"
 #include "commands/convert_diffusers_to_flux.h"
 #include "commands/convert_flux_lora.h"
 #include "commands/docs.h"
@@ -34,6 +35,8 @@ constexpr std::array kCommands = {
     Command{"check_lora_weights", kCheckLoraWeightsSummary, run_check_lora_weights, check_lora_weights_page},
     Command{"convert_diffusers_to_flux", kConvertDiffusersToFluxSummary, run_convert_diffusers_to_flux,
             convert_diffusers_to_flux_page},
+    Command{"convert_diffusers20_original_sd", kConvertDiffusers20OriginalSdSummary,
+            run_convert_diffusers20_original_sd, convert_diffusers20_original_sd_page},
     Command{"convert_flux_lora", kConvertFluxLoraSummary, run_convert_flux_lora, convert_flux_lora_page},
     Command{"merge_models", kMergeModelsSummary, run_merge_models, merge_models_page},
     Command{"merge_sd3_safetensors", kMergeSd3SafetensorsSummary, run_merge_sd3_safetensors,
