@@ -13,6 +13,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -40,6 +41,21 @@ int64_t kernel_of(const nn::Layer& layer) {
   return layer.kind() == nn::Layer::Kind::conv2d ? static_cast<const nn::Conv2d&>(layer).kernel() : 1;
 }
 
+// Down and up of a new module. Down is drawn twice, with up between: the reference initialises it once more.
+std::pair<at::Tensor, at::Tensor> draw_initial_factors(const nn::Layer& layer, int64_t rank,
+                                                       const at::Generator& generator) {
+  std::vector<int64_t> down_shape = {rank, layer.in_features()}, up_shape = {layer.out_features(), rank};
+  if (layer.kind() == nn::Layer::Kind::conv2d) {
+    const int64_t kernel = kernel_of(layer);
+    down_shape.insert(down_shape.end(), {kernel, kernel});
+    up_shape.insert(up_shape.end(), {1, 1});
+  }
+  const int64_t fan_in = layer.in_features() * kernel_of(layer) * kernel_of(layer);
+  draw_uniform_fan_in(down_shape, fan_in, generator);
+  draw_uniform_fan_in(up_shape, rank, generator);
+  return {draw_uniform_fan_in(down_shape, fan_in, generator), at::zeros(up_shape, at::kFloat)};
+}
+
 // The alpha of a module in a LoRA file, or nullopt where it has none.
 std::optional<double> read_alpha(const TensorSource& file, const std::string& module) {
   const std::string key = module + std::string(kAlpha);
@@ -49,6 +65,14 @@ std::optional<double> read_alpha(const TensorSource& file, const std::string& mo
     fail("{}: {} has {} values, expected one number", file.path().string(), key, alpha.numel());
   }
   return alpha.item<double>();
+}
+
+// Dropout whose mask is drawn in the order of the axes. at::dropout draws in the order of memory, and ours is
+// channels-last where the reference's is not: the same draws would fall on other elements.
+at::Tensor drop(const at::Tensor& x, double probability) {
+  if (probability == 0 || !x.is_cpu()) return at::dropout(x, probability, true);
+  const at::Tensor kept = at::empty(x.sizes(), x.options()).bernoulli_(1 - probability);
+  return x * kept.div_(1 - probability);
 }
 
 // up·down as a weight of the layer's shape.
@@ -62,18 +86,7 @@ class LoraNetwork::Module : public nn::LayerAdapter {
  public:
   Module(const AdapterTarget& target, const LoraConfig& config, int64_t rank, double alpha, at::Generator generator)
       : target_(target), config_(config), rank_(rank), alpha_(alpha == 0 ? static_cast<double>(rank) : alpha) {
-    const nn::Layer& layer = *target.layer;
-    std::vector<int64_t> down_shape = {rank, layer.in_features()}, up_shape = {layer.out_features(), rank};
-    if (layer.kind() == nn::Layer::Kind::conv2d) {
-      const int64_t kernel = kernel_of(layer);
-      down_shape.insert(down_shape.end(), {kernel, kernel});
-      up_shape.insert(up_shape.end(), {1, 1});
-    }
-    const int64_t fan_in = layer.in_features() * kernel_of(layer) * kernel_of(layer);
-    draw_uniform_fan_in(down_shape, fan_in, generator);
-    draw_uniform_fan_in(up_shape, rank, generator);
-    down_ = draw_uniform_fan_in(down_shape, fan_in, generator);
-    up_ = at::zeros(up_shape, at::kFloat);
+    std::tie(down_, up_) = draw_initial_factors(*target.layer, rank, generator);
   }
 
   void attach(c10::Device device, c10::ScalarType dtype) {
@@ -92,7 +105,7 @@ class LoraNetwork::Module : public nn::LayerAdapter {
     if (is_training && config_.module_dropout && at::rand({1}).item<float>() < *config_.module_dropout) return base;
     double strength = scale();
     at::Tensor hidden = apply_down(layer, input);
-    if (is_training && config_.dropout) hidden = at::dropout(hidden, *config_.dropout, true);
+    if (is_training && config_.dropout) hidden = drop(hidden, *config_.dropout);
     if (is_training && config_.rank_dropout) {
       hidden = hidden * rank_mask(hidden);
       strength /= 1 - *config_.rank_dropout;
@@ -161,7 +174,7 @@ LoraNetwork::LoraNetwork(const LoraConfig& config, const std::vector<AdapterTarg
         const auto found = config_.dims_by_module->find(target.name);
         rank = found == config_.dims_by_module->end() ? 0 : found->second.first;
         alpha = rank > 0 ? found->second.second : 0;
-      } else if (target.is_convolutional_block && !config_.conv_rank) {
+      } else if (target.is_convolutional_block && !config_.conv_rank && !config_.enters_convolutional_blocks) {
         continue;
       }
       if (rank <= 0) continue;
@@ -326,6 +339,18 @@ std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& 
   }
   if (dims.empty()) fail("{}: holds no LoRA (no key ends in {})", file.path().string(), kDown);
   return dims;
+}
+
+void draw_unused_initial_values(const TensorSource& file, const std::vector<AdapterTarget>& targets,
+                                const at::Generator& generator) {
+  const auto dims = lora_dims(file);
+  for (const bool denoiser : {false, true}) {
+    for (const auto& target : targets) {
+      const auto found = dims.find(target.name);
+      if ((target.component == 0) != denoiser || found == dims.end() || found->second.first <= 0) continue;
+      draw_initial_factors(*target.layer, found->second.first, generator);
+    }
+  }
 }
 
 int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarget>& targets, double multiplier) {

@@ -33,6 +33,8 @@ struct CheckpointNode : torch::autograd::Node {
       output = segment(again);
     }
     now.restore();
+    // Nothing to do where all that is trained in the segment was dropped (module dropout) or nothing is.
+    if (!output.requires_grad()) return variable_list(again.size());
     // Gradients of parameters inside the segment go straight to the parameters.
     torch::autograd::backward({output}, {grads[0]});
     variable_list result;
