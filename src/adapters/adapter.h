@@ -20,6 +20,15 @@ struct AdapterTarget {
   int component = 0;  // 0: the denoiser; 1, 2, 3: the text encoders in order
   // Layers that take part only where convolutions are asked for (resnets, changes of resolution).
   bool is_convolutional_block = false;
+  // What a network module's arguments call it: its kind ("img_attn"), and its place in a numbered group of blocks
+  // ("double_blocks").
+  std::string kind = {};
+  std::string group = {};
+  int64_t block = -1;
+  // Whether it takes part without a rank of its own.
+  bool is_default = true;
+  // Output features of parts that can be adapted one by one (q, k, v, MLP); empty where there are none.
+  std::vector<int64_t> part_sizes = {};
 };
 
 // Parameters that share a learning rate.
@@ -29,11 +38,19 @@ struct AdapterParameterGroup {
   double learning_rate = 0;
 };
 
+// Text encoders that share a learning rate.
+struct TextRateGroup {
+  std::string name = "textencoder";  // of the parameter group, and of its curve
+  std::vector<int> components = {1};
+};
+
 // Learning rates by component; unset ones take `base`. Zero leaves a component out of the optimizer.
 struct AdapterLearningRates {
   double base = 0;
   std::optional<double> denoiser;
+  // One for each group; the last one holds for the groups beyond.
   std::vector<double> text_encoders;
+  std::vector<TextRateGroup> text_groups = {TextRateGroup{}};
 };
 
 class Adapter {

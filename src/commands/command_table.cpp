@@ -8,14 +8,44 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "commands/check_lora_weights.h"
+#include "commands/convert_diffusers_to_flux.h"
+#include "commands/convert_flux_lora.h"
 #include "commands/docs.h"
+#include "commands/merge_lora.h"
+#include "commands/merge_lora_old.h"
+#include "commands/merge_models.h"
+#include "commands/merge_sd3_safetensors.h"
+#include "commands/sdxl_merge_lora.h"
+#include "commands/show_metadata.h"
 #include "commands/train_network.h"
 
 namespace difftune {
 namespace {
 
+// The row of kTrainCommands[number].
+template <size_t number>
+constexpr Command train_row() {
+  constexpr const TrainCommand& kCommand = kTrainCommands[number];
+  return {kCommand.name, kCommand.summary,
+          [](std::span<const std::string> words) { return run_train_command(kCommand, words); },
+          [] { return train_command_page(kCommand); }};
+}
+
 constexpr std::array kCommands = {
-    Command{"train_network", kTrainNetworkSummary, run_train_network, train_network_page},
+    train_row<0>(),
+    train_row<1>(),
+    Command{"check_lora_weights", kCheckLoraWeightsSummary, run_check_lora_weights, check_lora_weights_page},
+    Command{"convert_diffusers_to_flux", kConvertDiffusersToFluxSummary, run_convert_diffusers_to_flux,
+            convert_diffusers_to_flux_page},
+    Command{"convert_flux_lora", kConvertFluxLoraSummary, run_convert_flux_lora, convert_flux_lora_page},
+    Command{"merge_models", kMergeModelsSummary, run_merge_models, merge_models_page},
+    Command{"merge_sd3_safetensors", kMergeSd3SafetensorsSummary, run_merge_sd3_safetensors,
+            merge_sd3_safetensors_page},
+    Command{"show_metadata", kShowMetadataSummary, run_show_metadata, show_metadata_page},
+    Command{"merge_lora", kMergeLoraSummary, run_merge_lora, merge_lora_page},
+    Command{"merge_lora_old", kMergeLoraOldSummary, run_merge_lora_old, merge_lora_old_page},
+    Command{"sdxl_merge_lora", kSdxlMergeLoraSummary, run_sdxl_merge_lora, sdxl_merge_lora_page},
     Command{"docs", "Writes the Markdown page of every command into a folder.", run_docs, nullptr},
 };
 

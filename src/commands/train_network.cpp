@@ -13,13 +13,10 @@
 namespace difftune {
 namespace {
 
-CommandPage page() {
-  return {.name = "train_network",
-          .summary = std::string(kTrainNetworkSummary),
-          .example =
-              "difftune train_network --pretrained_model_name_or_path model.safetensors --train_data_dir images "
-              "--resolution 512 --output_dir out --output_name my_lora --network_module networks.lora "
-              "--network_dim 16 --network_alpha 8 --max_train_steps 1000 --cache_latents"};
+CommandPage page(const TrainCommand& command) {
+  return {.name = std::string(command.name),
+          .summary = std::string(command.summary),
+          .example = std::string(command.example)};
 }
 
 log::Level log_level(const ConsoleOptions& console) {
@@ -38,12 +35,12 @@ void print(const std::vector<Remark>& remarks) {
 
 }  // namespace
 
-int run_train_network(std::span<const std::string> words) {
+int run_train_command(const TrainCommand& command, std::span<const std::string> words) {
   TrainNetworkOptions options;
-  OptionTable table = describe(options);
+  OptionTable table = describe(options, command);
   const ReadResult read = read_options(table, words);
   if (read.outcome == ReadResult::Outcome::help_wanted) {
-    fmt::print("{}", help_text(page(), table, terminal_width()));
+    fmt::print("{}", help_text(page(command), table, terminal_width()));
     return 0;
   }
   const ConsoleOptions& console = options.console;
@@ -52,15 +49,15 @@ int run_train_network(std::span<const std::string> words) {
                   .simple = console.console_log_simple});
   print(read.remarks);
   if (read.outcome == ReadResult::Outcome::config_written) return 0;
-  print(validate(options));
+  print(validate(options, command));
   embed_thumbnail(options.metadata);
-  return train_lora(options, {.toml = configuration_toml(table), .table = logged_options(table)});
+  return train_lora(options, command, {.toml = configuration_toml(table), .table = logged_options(table)});
 }
 
-std::string train_network_page() {
+std::string train_command_page(const TrainCommand& command) {
   TrainNetworkOptions options;
-  const OptionTable table = describe(options);
-  return markdown_page(page(), table);
+  const OptionTable table = describe(options, command);
+  return markdown_page(page(command), table);
 }
 
 }  // namespace difftune

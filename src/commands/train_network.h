@@ -1,18 +1,17 @@
-// `difftune train_network`: trains a LoRA.
+// The commands that train a LoRA: `difftune train_network` and those of the other families (options/train_commands.h).
 #pragma once
 
 #include <span>
 #include <string>
-#include <string_view>
+
+#include "options/train_commands.h"
 
 namespace difftune {
 
-inline constexpr std::string_view kTrainNetworkSummary = "Trains a LoRA for Stable Diffusion 1.x or 2.x.";
+// Run with the words behind the command's name. Throw UsageError and UserError.
+int run_train_command(const TrainCommand& command, std::span<const std::string> words);
 
-// Runs with the words behind the command's name. Throws UsageError and UserError.
-int run_train_network(std::span<const std::string> words);
-
-// The Markdown of docs/train_network.md.
-std::string train_network_page();
+// The Markdown of docs/COMMAND.md.
+std::string train_command_page(const TrainCommand& command);
 
 }  // namespace difftune

@@ -11,6 +11,7 @@
 
 #include "base/python_random.h"
 #include "data/buckets.h"
+#include "data/cache_formats.h"
 #include "data/dataset_config.h"
 
 namespace difftune {
@@ -18,11 +19,17 @@ namespace difftune {
 // Cached latents of an image: in memory, or where they lie on disk.
 struct CachedLatents {
   std::string npz_file;        // empty: in memory
-  at::Tensor latents;          // [4, h, w], unscaled
+  at::Tensor latents;          // [C, h, w], unscaled
   at::Tensor latents_flipped;  // of the mirrored image; undefined without flip_aug
   at::Tensor alpha_mask;       // [H, W] float32 in [0, 1]; undefined without alpha_mask
   SizePx original_size;
   CropBox crop;
+};
+
+// Cached outputs of an image's caption: in memory, or where they lie on disk.
+struct CachedText {
+  std::string npz_file;  // empty: in memory
+  TextOutputs outputs;
 };
 
 struct ImageRecord {
@@ -34,6 +41,7 @@ struct ImageRecord {
   SizePx resized;       // what the image is resized to before the window of the bucket's size is cut
   SizePx bucket;
   std::optional<CachedLatents> cached;
+  std::optional<CachedText> cached_text;
 };
 
 struct Subset {

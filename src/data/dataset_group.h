@@ -20,8 +20,11 @@
 namespace difftune {
 
 struct DatasetGroupOptions {
-  uint64_t seed = 0;              // --seed; decides the order of batches
-  bool cache_latents = false;     // cache_latents() will be called before the first batch
+  uint64_t seed = 0;           // --seed; decides the order of batches
+  bool cache_latents = false;  // cache_latents() will be called before the first batch
+  bool cache_text = false;     // cache_text_outputs() will be
+  LatentFileFormat latent_format = {};
+  TextFileFormat text_format = {};
   bool reference_quirks = false;  // as the reference: images are not rotated by their EXIF orientation
 };
 
@@ -36,17 +39,23 @@ struct EpochContext {
 
 // A loaded batch of B samples.
 struct Batch {
-  at::Tensor latents;       // [B, 4, h, w], unscaled, in the cache's dtype; undefined where latents are not cached
+  at::Tensor latents;       // [B, C, h, w], unscaled, in the cache's dtype; undefined where latents are not cached
   at::Tensor images;        // [B, 3, H, W] float32 in [-1, 1]; undefined where latents are cached
   at::Tensor alpha_masks;   // [B, H, W] float32 in [0, 1]; undefined where no sample has a mask. The
                             // training step multiplies the loss with it (a cache entry may hold one unasked)
   at::Tensor loss_weights;  // [B] float32
   std::vector<std::string> captions;
+  // Cached outputs of the text encoders, [B, ...] each, in the cache's dtype; empty where they are not cached. Where
+  // samples have different lengths the shorter ones end in zeros.
+  TextOutputs text;
   std::vector<std::string> files;
   // As SDXL is conditioned on them, in pixels.
   std::vector<SizePx> original_sizes;   // image before resizing
   std::vector<PointPx> crop_top_lefts;  // of the letterboxed image, see letterbox_crop()
   std::vector<SizePx> target_sizes;
+
+  // These as numbers, float32 [B, 6]: height and width before resizing, top and left of the crop, height and width.
+  at::Tensor sizes() const;
 };
 
 class DatasetGroup {

@@ -28,8 +28,8 @@ struct PreparedBatch {
 
 class DatasetCacher {
  public:
-  DatasetCacher(Dataset& dataset, const LatentCacheSettings& options, bool reference_quirks)
-      : dataset_(dataset), options_(options), reference_quirks_(reference_quirks) {}
+  DatasetCacher(Dataset& dataset, const LatentCacheSettings& options, const DatasetGroupOptions& group)
+      : dataset_(dataset), options_(options), format_(group.latent_format), reference_quirks_(group.reference_quirks) {}
 
   // The images without a usable entry, in the order in which they are encoded.
   ImageIndices find_missing() {
@@ -44,10 +44,10 @@ class DatasetCacher {
     parallel_for(dataset_.images.size(), [&](size_t i) {
       auto& image = dataset_.images[i];
       image.cached = CachedLatents{};
-      image.cached->npz_file = latent_file_path(image.path, image.size, options_.suffix);
+      image.cached->npz_file = latent_file_path(image.path, image.size, format_);
       if (!fs::exists(image.cached->npz_file)) return;
       if (!options_.skip_cache_check) {
-        reasons[i] = why_unusable(image.cached->npz_file, needed(image), source_of(image));
+        reasons[i] = why_unusable(image.cached->npz_file, format_, needed(image), source_of(image));
       }
       usable[i] = reasons[i].empty();
     });
@@ -96,7 +96,7 @@ class DatasetCacher {
                           .crop = letterbox_crop(image.bucket, image.size)};
       require_finite(image, entry);
       if (options_.to_disk) {
-        write_latent_file(entry.npz_file, entry, source_of(image));
+        write_latent_file(entry.npz_file, format_, entry, source_of(image));
       } else {
         image.cached = std::move(entry);
       }
@@ -150,18 +150,22 @@ class DatasetCacher {
 
   Dataset& dataset_;
   const LatentCacheSettings& options_;
+  const LatentFileFormat& format_;
   bool reference_quirks_;
 };
 
 // The disk is checked before the encoder starts, not when it is full after an hour.
-void require_space(const Dataset& dataset, const ImageIndices& images) {
+void require_space(const Dataset& dataset, const ImageIndices& images, const LatentFileFormat& format) {
   constexpr uint64_t kOverhead = 2048;  // archive headers and the small arrays
   uint64_t needed = 0;
   for (const uint32_t i : images) {
     const auto& image = dataset.images[i];
     const auto& subset = dataset.subset_of(image);
     const auto area = static_cast<uint64_t>(image.bucket.area());
-    needed += area / 64 * 4 * sizeof(float) * (subset.flip_aug ? 2 : 1) + kOverhead;
+    const auto per_latent = static_cast<uint64_t>(format.pixels_per_latent * format.pixels_per_latent);
+    needed +=
+        area / per_latent * static_cast<uint64_t>(format.num_channels) * sizeof(float) * (subset.flip_aug ? 2 : 1) +
+        kOverhead;
     if (subset.alpha_mask) needed += area * sizeof(float);
   }
   const fs::path folder = fs::path(dataset.images[images[0]].path).parent_path();
@@ -174,7 +178,7 @@ void require_space(const Dataset& dataset, const ImageIndices& images) {
 }
 
 // An image in two datasets of different resolution would need two entries under one name.
-void refuse_shared_files(const DatasetGroup& group, const LatentCacheSettings& options) {
+void refuse_shared_files(const DatasetGroup& group) {
   std::unordered_map<std::string, SizePx> buckets;
   for (const auto& dataset : group.datasets()) {
     for (const auto& image : dataset.images) {
@@ -193,15 +197,15 @@ void refuse_shared_files(const DatasetGroup& group, const LatentCacheSettings& o
 
 void cache_latents(DatasetGroup& group, const EncodeImages& encode, const LatentCacheSettings& options) {
   DT_CHECK(group.options().cache_latents, "the group was built for uncached latents");
-  if (options.to_disk) refuse_shared_files(group, options);
+  if (options.to_disk && !group.options().latent_format.has_sized_names) refuse_shared_files(group);
   for (auto& dataset : group.datasets()) {
-    DatasetCacher cacher(dataset, options, group.options().reference_quirks);
+    DatasetCacher cacher(dataset, options, group.options());
     const auto missing = cacher.find_missing();
     const size_t num_found = dataset.images.size() - missing.size();
     if (num_found > 0) log::info("latents of {} images found on disk", num_found);
     const auto batches = cacher.make_batches(missing);
     if (batches.empty()) continue;
-    if (options.to_disk) require_space(dataset, missing);
+    if (options.to_disk) require_space(dataset, missing, group.options().latent_format);
 
     // Decoding runs ahead of the encoder, a few batches at most: a batch of photographs is large.
     const size_t num_threads = std::max(1u, std::thread::hardware_concurrency());

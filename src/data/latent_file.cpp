@@ -15,10 +15,21 @@ namespace difftune {
 namespace {
 
 constexpr std::string_view kSourceKey = "difftune_source";
-constexpr int64_t kLatentChannels = 4;
-constexpr int kPixelsPerLatent = 8;
 
-const at::Tensor& part(const NpzArrays& arrays, const char* key, const std::string& file, int64_t dimensions) {
+// The names of an entry's arrays in its file.
+class ArrayNames {
+ public:
+  ArrayNames(const LatentFileFormat& format, int64_t height, int64_t width)
+      : ending_(format.has_sized_names ? fmt::format("_{}x{}", height, width) : "") {}
+  ArrayNames(const LatentFileFormat& format, SizePx bucket)
+      : ArrayNames(format, bucket.height / format.pixels_per_latent, bucket.width / format.pixels_per_latent) {}
+  std::string operator()(std::string_view name) const { return std::string(name) + ending_; }
+
+ private:
+  std::string ending_;
+};
+
+const at::Tensor& part(const NpzArrays& arrays, const std::string& key, const std::string& file, int64_t dimensions) {
   const auto found = arrays.find(key);
   if (found == arrays.end()) fail("{}: the cache entry has no {}", file, key);
   if (found->second.dim() != dimensions) {
@@ -27,17 +38,17 @@ const at::Tensor& part(const NpzArrays& arrays, const char* key, const std::stri
   return found->second;
 }
 
-at::Tensor optional_part(const NpzArrays& arrays, const char* key, const std::string& file, int64_t dimensions) {
+at::Tensor optional_part(const NpzArrays& arrays, const std::string& key, const std::string& file, int64_t dimensions) {
   return arrays.contains(key) ? part(arrays, key, file, dimensions).to(at::kFloat) : at::Tensor();
 }
 
-CachedLatents parse_entry(const NpzArrays& arrays, const std::string& file) {
+CachedLatents parse_entry(const NpzArrays& arrays, const ArrayNames& named, const std::string& file) {
   CachedLatents entry;
-  entry.latents = part(arrays, "latents", file, 3).to(at::kFloat);
-  entry.latents_flipped = optional_part(arrays, "latents_flipped", file, 3);
-  entry.alpha_mask = optional_part(arrays, "alpha_mask", file, 2);
-  const at::Tensor size = part(arrays, "original_size", file, 1).to(at::kLong);
-  const at::Tensor crop = part(arrays, "crop_ltrb", file, 1).to(at::kDouble);
+  entry.latents = part(arrays, named("latents"), file, 3).to(at::kFloat);
+  entry.latents_flipped = optional_part(arrays, named("latents_flipped"), file, 3);
+  entry.alpha_mask = optional_part(arrays, named("alpha_mask"), file, 2);
+  const at::Tensor size = part(arrays, named("original_size"), file, 1).to(at::kLong);
+  const at::Tensor crop = part(arrays, named("crop_ltrb"), file, 1).to(at::kDouble);
   if (size.numel() != 2 || crop.numel() != 4) {
     fail("{}: original_size or crop_ltrb of the cache entry is malformed", file);
   }
@@ -96,9 +107,10 @@ std::string why_stale(const at::Tensor& recorded, const LatentSource& source) {
   return "";
 }
 
-std::string why_wrong_shape(const CachedLatents& entry, const LatentRequirements& needed) {
-  const std::vector<int64_t> shape{kLatentChannels, needed.bucket.height / kPixelsPerLatent,
-                                   needed.bucket.width / kPixelsPerLatent};
+std::string why_wrong_shape(const CachedLatents& entry, const LatentFileFormat& format,
+                            const LatentRequirements& needed) {
+  const std::vector<int64_t> shape{format.num_channels, needed.bucket.height / format.pixels_per_latent,
+                                   needed.bucket.width / format.pixels_per_latent};
   if (entry.original_size != needed.image_size) return "is of an image of another size";
   for (const auto& latents : {entry.latents, entry.latents_flipped}) {
     if (!latents.defined()) continue;
@@ -116,15 +128,18 @@ std::string why_wrong_shape(const CachedLatents& entry, const LatentRequirements
 
 }  // namespace
 
-std::string latent_file_path(const std::string& image, SizePx image_size, const std::string& suffix) {
+std::string latent_file_path(const std::string& image, SizePx image_size, const LatentFileFormat& format) {
   const std::string stem = fs::path(image).replace_extension().string();
-  if (const std::string old = stem + ".npz"; fs::exists(old)) return old;
-  return fmt::format("{}_{:04}x{:04}{}", stem, image_size.width, image_size.height, suffix);
+  if (const std::string old = stem + ".npz"; !format.has_sized_names && fs::exists(old)) return old;
+  return fmt::format("{}_{:04}x{:04}{}", stem, image_size.width, image_size.height, format.suffix);
 }
 
-CachedLatents read_latent_file(const std::string& npz_file) { return parse_entry(read_npz(npz_file), npz_file); }
+CachedLatents read_latent_file(const std::string& npz_file, const LatentFileFormat& format, SizePx bucket) {
+  return parse_entry(read_npz(npz_file), ArrayNames(format, bucket), npz_file);
+}
 
-void write_latent_file(const std::string& npz_file, const CachedLatents& entry, const LatentSource& source) {
+void write_latent_file(const std::string& npz_file, const LatentFileFormat& format, const CachedLatents& entry,
+                       const LatentSource& source) {
   NpzArrays arrays;
   if (fs::exists(npz_file)) {
     try {
@@ -133,23 +148,31 @@ void write_latent_file(const std::string& npz_file, const CachedLatents& entry, 
       arrays.clear();  // damaged: replaced as a whole
     }
   }
-  arrays["latents"] = entry.latents.to(at::kFloat);
-  arrays["original_size"] = at::tensor({int64_t{entry.original_size.width}, int64_t{entry.original_size.height}});
-  arrays["crop_ltrb"] = at::tensor({entry.crop.left, entry.crop.top, entry.crop.right, entry.crop.bottom}, at::kDouble);
+  const ArrayNames named(format, entry.latents.size(1), entry.latents.size(2));
+  arrays[named("latents")] = entry.latents.to(at::kFloat);
+  arrays[named("original_size")] =
+      at::tensor({int64_t{entry.original_size.width}, int64_t{entry.original_size.height}});
+  arrays[named("crop_ltrb")] =
+      at::tensor({entry.crop.left, entry.crop.top, entry.crop.right, entry.crop.bottom}, at::kDouble);
   // Mirrored latents and masks that this run does not make would belong to the entry before.
-  arrays.erase("latents_flipped");
-  arrays.erase("alpha_mask");
-  if (entry.latents_flipped.defined()) arrays["latents_flipped"] = entry.latents_flipped.to(at::kFloat);
-  if (entry.alpha_mask.defined()) arrays["alpha_mask"] = entry.alpha_mask.to(at::kFloat);
-  arrays[std::string(kSourceKey)] = to_bytes(source_text(source));
+  arrays.erase(named("latents_flipped"));
+  arrays.erase(named("alpha_mask"));
+  if (entry.latents_flipped.defined()) arrays[named("latents_flipped")] = entry.latents_flipped.to(at::kFloat);
+  if (entry.alpha_mask.defined()) arrays[named("alpha_mask")] = entry.alpha_mask.to(at::kFloat);
+  arrays[named(kSourceKey)] = to_bytes(source_text(source));
   write_npz(npz_file, arrays);
 }
 
-std::string why_unusable(const std::string& npz_file, const LatentRequirements& needed, const LatentSource& source) {
+std::string why_unusable(const std::string& npz_file, const LatentFileFormat& format, const LatentRequirements& needed,
+                         const LatentSource& source) {
   try {
     const NpzArrays arrays = read_npz(npz_file);
-    if (auto reason = why_wrong_shape(parse_entry(arrays, npz_file), needed); !reason.empty()) return reason;
-    if (const auto recorded = arrays.find(std::string(kSourceKey)); recorded != arrays.end()) {
+    const ArrayNames named(format, needed.bucket);
+    if (format.has_sized_names && !arrays.contains(named("latents"))) return "lacks this resolution";
+    if (auto reason = why_wrong_shape(parse_entry(arrays, named, npz_file), format, needed); !reason.empty()) {
+      return reason;
+    }
+    if (const auto recorded = arrays.find(named(kSourceKey)); recorded != arrays.end()) {
       return why_stale(recorded->second, source);
     }
     // Written by the reference: only the times can tell.

@@ -1,17 +1,19 @@
-// One entry of the latent cache on disk: NAME_WWWWxHHHH_sd.npz beside the image.
+// One entry of the latent cache on disk: NAME_WWWWxHHHH_sd.npz beside the image (other families: other endings).
 #pragma once
 
 #include <string>
 
+#include "data/cache_formats.h"
 #include "data/dataset.h"
 
 namespace difftune {
 
-// The entry's path: `image` without extension, the image's size, `suffix`; or STEM.npz (an older form) where it exists.
-std::string latent_file_path(const std::string& image, SizePx image_size, const std::string& suffix);
+// The entry's path: `image` without extension, the image's size, the suffix; or STEM.npz (an older form of the files
+// without sized names) where it exists.
+std::string latent_file_path(const std::string& image, SizePx image_size, const LatentFileFormat& format);
 
-// Reads an entry. Throws UserError that names the file if it is damaged or lacks a part every entry has.
-CachedLatents read_latent_file(const std::string& npz_file);
+// Reads the entry of a bucket. Throws UserError that names the file if it is damaged or lacks a part every entry has.
+CachedLatents read_latent_file(const std::string& npz_file, const LatentFileFormat& format, SizePx bucket);
 
 // What an entry was made from; lets a stale one be found. Kept as `difftune_source`, which other programs ignore.
 struct LatentSource {
@@ -21,7 +23,8 @@ struct LatentSource {
 };
 
 // Writes an entry atomically; arrays that the file holds beside these are kept, as the reference keeps them.
-void write_latent_file(const std::string& npz_file, const CachedLatents& entry, const LatentSource& source);
+void write_latent_file(const std::string& npz_file, const LatentFileFormat& format, const CachedLatents& entry,
+                       const LatentSource& source);
 
 struct LatentRequirements {
   SizePx bucket;
@@ -32,6 +35,7 @@ struct LatentRequirements {
 
 // Why the existing entry cannot be used: damaged, incomplete, of another size, not finite, or made from something else.
 // Empty: it can.
-std::string why_unusable(const std::string& npz_file, const LatentRequirements& needed, const LatentSource& source);
+std::string why_unusable(const std::string& npz_file, const LatentFileFormat& format, const LatentRequirements& needed,
+                         const LatentSource& source);
 
 }  // namespace difftune

@@ -30,14 +30,16 @@ class CheckpointReader : public nn::ParameterReader {
     return converted;
   }
 
+  c10::ScalarType dtype() const override { return dtype_; }
+
  private:
-  // Large kernels and embedding tables in half precision stay so where the model computes in fp32 on the CPU: nn widens
-  // them as it uses them, exactly, which saves a quarter of the memory of an SD 1.5 U-Net.
+  // Matrices, kernels and embedding tables in half precision stay so where the model computes in fp32 on the CPU: nn
+  // widens them as it uses them, exactly, which saves the time of a copy and half of the memory.
   bool keeps_stored_dtype(const at::Tensor& stored) const {
-    constexpr int64_t kLargeKernel = 4'000'000, kLargeTable = 20'000'000;
+    constexpr int64_t kLarge = 100'000;
     const auto type = stored.scalar_type();
     if (!device_.is_cpu() || dtype_ != at::kFloat || (type != at::kHalf && type != at::kBFloat16)) return false;
-    return stored.dim() == 4 ? stored.numel() >= kLargeKernel : stored.numel() >= kLargeTable;
+    return stored.dim() >= 2 && stored.numel() >= kLarge;
   }
 
   std::shared_ptr<const TensorSource> source_;

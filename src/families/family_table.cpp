@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "families/sd/sd_family.h"
+#include "families/sdxl/sdxl_family.h"
 #include "weights/open_weights.h"
 
 namespace difftune {
@@ -24,61 +25,85 @@ bool is_flux(const TensorSource& s) {
 bool is_chroma(const TensorSource& s) { return has_key_ending(s, "distilled_guidance_layer.norms.0.scale"); }
 bool is_sd3(const TensorSource& s) { return has_key_ending(s, "joint_blocks.0.x_block.attn.qkv.weight"); }
 bool is_lumina(const TensorSource& s) { return has_key_ending(s, "context_refiner.0.attention.qkv.weight"); }
-bool is_sdxl(const TensorSource& s) {
-  return has_key_ending(s, "label_emb.0.0.weight") || has_key_ending(s, "unet.add_embedding.linear_1.weight");
-}
 
 }  // namespace
 
 const std::vector<FamilyRow>& family_table() {
   static const std::vector<FamilyRow> rows = {
-      {"a LoRA, not a checkpoint", "", is_lora, nullptr},
-      {"Chroma", "flux_train_network --model_type chroma", is_chroma, nullptr},
-      {"FLUX.1", "flux_train_network", is_flux, nullptr},
-      {"Stable Diffusion 3", "sd3_train_network", is_sd3, nullptr},
-      {"Lumina-Image 2.0", "lumina_train_network", is_lumina, nullptr},
-      {"Stable Diffusion XL", "sdxl_train_network", is_sdxl, nullptr},
-      {"Stable Diffusion 2.x", "train_network", is_sd2, make_sd_family},
-      {"Stable Diffusion 1.x", "train_network", is_sd1, make_sd_family},
+      {"a LoRA, not a checkpoint", "", "", is_lora, nullptr},
+      {"Chroma", "flux_train_network --model_type chroma", "flux_minimal_inference --model_type chroma", is_chroma,
+       nullptr},
+      {"FLUX.1", "flux_train_network", "flux_minimal_inference", is_flux, nullptr},
+      {"Stable Diffusion 3", "sd3_train_network", "sd3_minimal_inference", is_sd3, nullptr},
+      {"Lumina-Image 2.0", "lumina_train_network", "lumina_minimal_inference", is_lumina, nullptr},
+      {"Stable Diffusion XL", "sdxl_train_network", "sdxl_minimal_inference", is_sdxl, make_sdxl_family},
+      {"Stable Diffusion 2.x", "train_network", "", is_sd2, make_sd_family},
+      {"Stable Diffusion 1.x", "train_network", "", is_sd1, make_sd_family},
   };
   return rows;
 }
 
-std::unique_ptr<ModelFamily> open_model(const ModelRequest& request, std::string_view command, bool is_v2) {
-  const std::string path = request.checkpoint.string();
-  if (path.empty()) {
-    throw UsageError("--pretrained_model_name_or_path is missing: the checkpoint file or Diffusers folder to train on");
+namespace {
+
+// The parts of a Diffusers folder that hold weights of ours; those that every such model has are asked for, so that
+// their absence is named.
+std::shared_ptr<const TensorSource> open_folder(const fs::path& folder) {
+  std::vector<std::string> components = {"unet", "vae", "text_encoder"};
+  for (const char* name : {"text_encoder_2", "text_encoder_3"}) {
+    if (fs::is_directory(folder / name)) components.emplace_back(name);
   }
-  if (!fs::exists(request.checkpoint)) {
+  return open_diffusers_folder(folder, components);
+}
+
+bool is_inference_command(std::string_view command) {
+  return std::any_of(family_table().begin(), family_table().end(),
+                     [&](const FamilyRow& row) { return row.inference_command == command; });
+}
+
+}  // namespace
+
+RecognisedModel recognise_model(const fs::path& file, std::string_view option) {
+  const std::string path = file.string();
+  if (path.empty()) {
+    throw UsageError(fmt::format("{} is missing: the checkpoint file or Diffusers folder of the model", option));
+  }
+  if (!fs::exists(file)) {
     fail(
-        "--pretrained_model_name_or_path {}: there is no such file or folder. Models are not downloaded: give the path "
-        "of a checkpoint on this machine",
-        path);
+        "{} {}: there is no such file or folder. Models are not downloaded: give the path of a checkpoint on this "
+        "machine",
+        option, path);
   }
   std::shared_ptr<const TensorSource> checkpoint;
-  if (fs::is_directory(request.checkpoint)) {
-    if (!is_diffusers_folder(request.checkpoint)) {
-      fail("--pretrained_model_name_or_path {}: the folder is not a Diffusers model (no model_index.json and no unet/)",
-           path);
+  if (fs::is_directory(file)) {
+    if (!is_diffusers_folder(file)) {
+      fail("{} {}: the folder is not a Diffusers model (no model_index.json and no unet/)", option, path);
     }
-    checkpoint = open_diffusers_folder(request.checkpoint, {"unet", "vae", "text_encoder"});
+    checkpoint = open_folder(file);
   } else {
-    checkpoint = open_weights(request.checkpoint);
+    checkpoint = open_weights(file);
   }
   for (const auto& row : family_table()) {
-    if (!row.matches(*checkpoint)) continue;
-    if (row.train_command != command) {
-      fail("{}: this is {}, which `difftune {}` does not train{}", path, row.name, command,
-           row.train_command.empty() ? std::string() : fmt::format("; the command for it is {}", row.train_command));
-    }
-    const bool found_v2 = row.matches == is_sd2;
-    if (found_v2 != is_v2) {
-      throw UsageError(fmt::format("{}: this is {}: {} --v2", path, row.name, found_v2 ? "add" : "leave out"));
-    }
-    return row.make(std::move(checkpoint), request);
+    if (row.matches(*checkpoint)) return {std::move(checkpoint), &row};
   }
   fail("{}: not a checkpoint of a known model family ({} tensors, the first is {})", path, checkpoint->keys().size(),
        checkpoint->keys().empty() ? "none" : checkpoint->keys().front());
+}
+
+std::unique_ptr<ModelFamily> open_model(const ModelRequest& request, std::string_view command, bool is_v2,
+                                        std::string_view option) {
+  auto [checkpoint, row] = recognise_model(request.checkpoint, option);
+  const std::string path = request.checkpoint.string();
+  if (row->train_command != command && row->inference_command != command) {
+    const bool pictures = is_inference_command(command);
+    const std::string_view fitting = pictures ? row->inference_command : row->train_command;
+    fail("{}: this is {}, which `difftune {}` does not {}{}", path, row->name, command, pictures ? "take" : "train",
+         fitting.empty() ? std::string() : fmt::format("; the command for it is {}", fitting));
+  }
+  const bool found_v2 = row->matches == is_sd2;
+  if (found_v2 != is_v2) {
+    throw UsageError(fmt::format("{}: this is {}: {} --v2", path, row->name, found_v2 ? "add" : "leave out"));
+  }
+  return row->make(std::move(checkpoint), request);
 }
 
 }  // namespace difftune

@@ -1,22 +1,27 @@
 // What training, sampling and caching need of a kind of model: the seam between them and its architecture.
 //
-// A family is a folder below families/ and a row in family_table.cpp. It holds no training state.
+// A family is a folder below families/ and a row in family_table.cpp. It holds no training state. What differs between
+// families as a value is in FamilyInfo; what differs as a computation is a virtual function.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "adapters/adapter.h"
 #include "base/files.h"
-#include "diffusion/ddpm_schedule.h"
+#include "data/cache_formats.h"
+#include "diffusion/ddpm_objective.h"
+#include "diffusion/samplers.h"
+#include "weights/tensor_source.h"
 
 namespace difftune {
 
-// How a command asks for a model.
+// How a command asks for a model. A family that needs more adds its part here.
 struct ModelRequest {
   fs::path checkpoint;          // a single file, or a Diffusers folder
   std::optional<fs::path> vae;  // instead of the checkpoint's own
@@ -28,25 +33,40 @@ struct ModelRequest {
   int max_token_length = 75;
   std::optional<int> clip_skip;
   bool weighted_captions = false;
+  // Computes the inner results of denoiser and text encoders again in the backward pass.
+  bool gradient_checkpointing = false;
   bool reference_quirks = false;
 };
 
 struct FamilyInfo {
   std::string name;                // "Stable Diffusion 1.x"
   std::string base_model_version;  // ss_base_model_version
+  Metadata metadata;               // more ss_* entries of a LoRA
   std::string modelspec_architecture;
   std::string modelspec_implementation;
+  std::optional<std::string> modelspec_prediction_type;
   int64_t default_resolution_px = 512;  // modelspec.resolution where none is given
-  double latent_scale = 1;              // the denoiser sees latents × latent_scale
+  int64_t bucket_step_px = 64;          // bucket_reso_steps must be a multiple of it
+
+  // The denoiser sees (latents − shift) × scale.
+  double latent_shift = 0, latent_scale = 1;
   int64_t latent_channels = 4;
   int64_t pixels_per_latent = 8;
-  std::string latent_cache_suffix;
+  LatentFileFormat latent_files;
+
+  // The cache of encode_text(): its arrays are the names of the conditioning.
+  TextFileFormat text_files;
+  // The text encoders' weights and how they are used; caches made with another one are rebuilt.
+  std::string text_encoder_id;
+  std::vector<TextRateGroup> text_rates = {TextRateGroup{}};
 };
 
 enum class Component { text_encoders, vae, denoiser };
+inline constexpr int kNumComponents = 3;
 
-// What the text says to the denoiser: tensors by name ("context": [B, tokens, size]; others as the family needs).
-using Conditioning = std::map<std::string, at::Tensor>;
+// What the text says to the denoiser: tensors by name, the batch first ("context": [B, tokens, size]). Each row belongs
+// to one text and does not depend on the others, so that rows can be cached. The names are those of the cache files.
+using Conditioning = TextOutputs;
 
 struct TextBatch {
   enum class Use { training_caption, sample_prompt };
@@ -58,18 +78,32 @@ struct DenoiseInput {
   at::Tensor latents;    // [B, C, h, w], scaled
   at::Tensor timesteps;  // [B]
   const Conditioning& conditioning;
+  at::Tensor sizes = {};  // [B, 6], see Batch::sizes(); only some families need them
+};
+
+// How training asks for its objective; a family takes what it needs.
+struct ObjectiveSettings {
+  DdpmObjectiveConfig ddpm;
+};
+
+// How a picture asks for its sampler.
+struct SamplerSettings {
+  SamplerConfig sampler;
+  bool zero_terminal_snr = false;
+  int64_t width_px = 0, height_px = 0;
 };
 
 class ModelFamily {
  public:
   virtual ~ModelFamily() = default;
 
-  virtual FamilyInfo info() const = 0;
+  const FamilyInfo& info() const { return info_; }
 
-  // Reads a part from the checkpoint, or gives its memory back. Neither draws random numbers.
-  virtual void load(Component part) = 0;
-  virtual void unload(Component part) = 0;
-  virtual bool is_loaded(Component part) const = 0;
+  // Reads a part from the checkpoint, or gives its memory back. Neither draws random numbers; a part that is there
+  // already, or is not there, stays so.
+  void load(Component part);
+  void unload(Component part);
+  bool is_loaded(Component part) const { return loaded_[static_cast<int>(part)]; }
 
   virtual Conditioning encode_text(const TextBatch& batch) const = 0;
   // images: [B, 3, H, W] in [-1, 1] → a sample of the latents' distribution, unscaled, drawn from the default
@@ -77,12 +111,27 @@ class ModelFamily {
   virtual at::Tensor encode_latents(const at::Tensor& images) const = 0;
   // Unscaled latents → [B, 3, H, W], about [-1, 1].
   virtual at::Tensor decode_latents(const at::Tensor& latents) const = 0;
-  // What the model predicts (noise or velocity): [B, C, h, w].
+  // What the model predicts, as the objective's target has it (noise or velocity): [B, C, h, w].
   virtual at::Tensor denoise(const DenoiseInput& input) const = 0;
 
-  // The layers of the loaded parts that adapters may sit on, in the order in which the reference creates its modules.
+  // What the model is trained to predict. Here: noise or v of a DDPM forward process.
+  virtual std::unique_ptr<Objective> make_objective(const ObjectiveSettings& settings, at::Device device) const;
+  // What turns noise into latents with it. Here: the samplers of DDPM models.
+  virtual std::unique_ptr<Sampler> make_sampler(const SamplerSettings& settings) const;
+
+  // The layers that adapters may sit on, in the order in which the reference creates its modules: those of loaded
+  // parts, and of text encoders that were unloaded (the reference draws their initial values in any case).
   virtual std::vector<AdapterTarget> adapter_targets() const = 0;
-  virtual void set_gradient_checkpointing(bool enabled) = 0;
+
+ protected:
+  virtual void read(Component part) = 0;
+  // Text encoders keep their structure (nn::make_shape_reader()) for adapter_targets().
+  virtual void drop(Component part) = 0;
+
+  FamilyInfo info_;  // complete at the end of the constructor
+
+ private:
+  bool loaded_[kNumComponents] = {};
 };
 
 }  // namespace difftune

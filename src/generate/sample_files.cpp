@@ -30,7 +30,7 @@ std::string file_name(const SampleFiles& files, size_t index, const std::optiona
 std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
 fs::path make_sample(const ModelFamily& family, SamplePrompt prompt, GenerateOptions options, const SampleFiles& files,
-                     size_t index, size_t count) {
+                     size_t index, size_t count, const Conditioning* text) {
   std::unique_ptr<Progress> progress;
   options.on_call = [&](int64_t, int64_t num_calls) {
     if (!progress) progress = std::make_unique<Progress>(fmt::format("picture {}/{}", index + 1, count), num_calls);
@@ -40,7 +40,7 @@ fs::path make_sample(const ModelFamily& family, SamplePrompt prompt, GenerateOpt
   if (!prompt.seed) prompt.seed = std::random_device()();  // known, so that the file can say it
   const fs::path path = files.output_dir / "sample" / name;
   require_writable_folder(path.parent_path(), "--output_dir");
-  write_png(path, generate_image(family, prompt, options),
+  write_png(path, generate_image(family, prompt, options, text),
             {{"parameters", sample_parameters(prompt, options.sampler)}});
   log::info("sample picture {}: {}", path.string(), prompt.prompt);
   return path;
@@ -49,11 +49,13 @@ fs::path make_sample(const ModelFamily& family, SamplePrompt prompt, GenerateOpt
 }  // namespace
 
 std::vector<fs::path> generate_samples(const ModelFamily& family, std::span<const SamplePrompt> prompts,
-                                       const GenerateOptions& options, const SampleFiles& files) {
+                                       const GenerateOptions& options, const SampleFiles& files,
+                                       std::span<const Conditioning> texts) {
   std::vector<fs::path> paths;
   for (size_t i = 0; i < prompts.size(); ++i) {
     try {
-      paths.push_back(make_sample(family, prompts[i], options, files, i, prompts.size()));
+      paths.push_back(
+          make_sample(family, prompts[i], options, files, i, prompts.size(), texts.empty() ? nullptr : &texts[i]));
     } catch (const std::exception& error) {
       log::error("sample picture {} of {} ('{}') is left out: {}", i + 1, prompts.size(), prompts[i].prompt,
                  first_line(error.what()));

@@ -20,9 +20,11 @@ struct SampleFiles {
 
 // Pictures all `prompts` and writes output_dir/sample/<output_name_>e<epoch>|<step>_<index>_<time><_seed>.png with the
 // settings as PNG text in AUTOMATIC1111's form ("parameters"). A picture that fails is logged and left out: never
-// throws. Returns the files written. What must be loaded: see generate_image().
+// throws. Returns the files written. What must be loaded: see generate_image(). `texts`: made by encode_prompt(), one
+// for each prompt; empty: prompts are encoded here.
 std::vector<fs::path> generate_samples(const ModelFamily& family, std::span<const SamplePrompt> prompts,
-                                       const GenerateOptions& options, const SampleFiles& files);
+                                       const GenerateOptions& options, const SampleFiles& files,
+                                       std::span<const Conditioning> texts = {});
 
 // What the PNG text says: prompt, negative prompt, and a line of settings.
 std::string sample_parameters(const SamplePrompt& prompt, const std::string& default_sampler);

@@ -6,6 +6,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
 
 #include <cstring>
 #include <mutex>
@@ -29,45 +30,53 @@ at::Generator make_generator(c10::Device device, uint64_t seed) {
 
 bool all_finite(const at::Tensor& tensor) { return at::isfinite(tensor).all().item<bool>(); }
 
-std::unique_ptr<Sampler> sampler_of(const SamplePrompt& prompt, const GenerateOptions& options) {
-  DdpmScheduleConfig schedule;
-  schedule.zero_terminal_snr = options.zero_terminal_snr && !options.reference_quirks;
-  return make_sampler({.name = prompt.sampler.value_or(options.sampler),
-                       .num_steps = prompt.num_steps,
-                       .prediction = options.prediction,
-                       .reference_quirks = options.reference_quirks},
-                      DdpmSchedule(schedule));
+std::unique_ptr<Sampler> sampler_of(const ModelFamily& family, const SamplePrompt& prompt,
+                                    const GenerateOptions& options) {
+  return family.make_sampler({.sampler = {.name = prompt.sampler.value_or(options.sampler),
+                                          .num_steps = prompt.num_steps,
+                                          .prediction = options.prediction,
+                                          .reference_quirks = options.reference_quirks},
+                              .zero_terminal_snr = options.zero_terminal_snr,
+                              .width_px = prompt.width_px,
+                              .height_px = prompt.height_px});
 }
+
+bool is_guided(const SamplePrompt& prompt) { return prompt.scale > 1; }
 
 // The denoiser with classifier-free guidance (arXiv 2207.12598), both halves in one batch.
 class GuidedDenoiser {
  public:
-  GuidedDenoiser(const ModelFamily& family, const SamplePrompt& prompt)
-      : family_(family), scale_(prompt.scale), is_guided_(prompt.scale > 1) {
-    TextBatch batch{{prompt.prompt}, TextBatch::Use::sample_prompt};
-    if (is_guided_) batch.texts.push_back(prompt.negative_prompt);
-    conditioning_ = family.encode_text(batch);
+  GuidedDenoiser(const ModelFamily& family, const SamplePrompt& prompt, const Conditioning* text)
+      : family_(family),
+        scale_(prompt.scale),
+        is_guided_(is_guided(prompt)),
+        conditioning_(text != nullptr ? *text : encode_prompt(family, prompt)) {
     DT_CHECK(!conditioning_.empty());
+    // A whole picture of its own size.
+    const auto height = static_cast<float>(prompt.height_px), width = static_cast<float>(prompt.width_px);
+    sizes_ = at::tensor({height, width, 0.0f, 0.0f, height, width}).unsqueeze(0).expand({num_rows(), 6});
   }
 
   c10::Device device() const { return conditioning_.begin()->second.device(); }
 
   // x: float32 [1, C, h, w].
   at::Tensor predict(const at::Tensor& x, double timestep) const {
-    const int64_t rows = is_guided_ ? 2 : 1;
-    const at::Tensor timesteps = at::full({rows}, timestep, at::TensorOptions(at::kFloat).device(x.device()));
+    const at::Tensor timesteps = at::full({num_rows()}, timestep, at::TensorOptions(at::kFloat).device(x.device()));
     const at::Tensor input = is_guided_ ? at::cat({x, x}) : x;
-    const at::Tensor output = family_.denoise({input, timesteps, conditioning_}).to(at::kFloat);
+    const at::Tensor output = family_.denoise({input, timesteps, conditioning_, sizes_}).to(at::kFloat);
     if (!is_guided_) return output;
     const at::Tensor wanted = output.slice(0, 0, 1), unwanted = output.slice(0, 1, 2);
     return unwanted + scale_ * (wanted - unwanted);
   }
 
  private:
+  int64_t num_rows() const { return is_guided_ ? 2 : 1; }
+
   const ModelFamily& family_;
   double scale_;
   bool is_guided_;
   Conditioning conditioning_;
+  at::Tensor sizes_;
 };
 
 Image to_image(const at::Tensor& decoded) {
@@ -80,11 +89,19 @@ Image to_image(const at::Tensor& decoded) {
 
 }  // namespace
 
-at::Tensor generate_latents(const ModelFamily& family, const SamplePrompt& prompt, const GenerateOptions& options) {
+Conditioning encode_prompt(const ModelFamily& family, const SamplePrompt& prompt) {
   const at::NoGradGuard no_gradients;
-  const FamilyInfo info = family.info();
-  const auto sampler = sampler_of(prompt, options);
-  const GuidedDenoiser denoiser(family, prompt);
+  TextBatch batch{{prompt.prompt}, TextBatch::Use::sample_prompt};
+  if (is_guided(prompt)) batch.texts.push_back(prompt.negative_prompt);
+  return family.encode_text(batch);
+}
+
+at::Tensor generate_latents(const ModelFamily& family, const SamplePrompt& prompt, const GenerateOptions& options,
+                            const Conditioning* text) {
+  const at::NoGradGuard no_gradients;
+  const FamilyInfo& info = family.info();
+  const auto sampler = sampler_of(family, prompt, options);
+  const GuidedDenoiser denoiser(family, prompt, text);
   const uint64_t seed = prompt.seed ? *prompt.seed : std::random_device()();
   at::Generator generator = make_generator(denoiser.device(), seed);
   const std::vector<int64_t> shape = {1, info.latent_channels, prompt.height_px / info.pixels_per_latent,
@@ -109,13 +126,15 @@ at::Tensor generate_latents(const ModelFamily& family, const SamplePrompt& promp
 Image latents_to_image(const ModelFamily& family, const at::Tensor& latents) {
   const at::NoGradGuard no_gradients;
   DT_CHECK(latents.dim() == 4 && latents.size(0) == 1, "{} axes", latents.dim());
-  const at::Tensor decoded = family.decode_latents(latents / family.info().latent_scale).to(at::kFloat);
+  const FamilyInfo& info = family.info();
+  const at::Tensor decoded = family.decode_latents(latents / info.latent_scale + info.latent_shift).to(at::kFloat);
   if (!all_finite(decoded)) fail("the VAE gave values that are not finite: add --no_half_vae");
   return to_image(decoded);
 }
 
-Image generate_image(const ModelFamily& family, const SamplePrompt& prompt, const GenerateOptions& options) {
-  const at::Tensor latents = generate_latents(family, prompt, options);
+Image generate_image(const ModelFamily& family, const SamplePrompt& prompt, const GenerateOptions& options,
+                     const Conditioning* text) {
+  const at::Tensor latents = generate_latents(family, prompt, options, text);
   try {
     return latents_to_image(family, latents);
   } catch (const UserError& error) {

@@ -24,14 +24,20 @@ struct GenerateOptions {
   std::function<void(int64_t num_done, int64_t num_calls)> on_call = {};
 };
 
-// The picture of `prompt`. All three components of `family` must be loaded and dropout be off. Gradients are not
+// What the text of a prompt says to the denoiser: one row without guidance, else two, the prompt's and the negative's.
+Conditioning encode_prompt(const ModelFamily& family, const SamplePrompt& prompt);
+
+// The picture of `prompt`. All components of `family` must be loaded (not the text encoders where `text`, made by
+// encode_prompt(), is given) and dropout be off. Gradients are not
 // recorded, and no default generator is touched: noise is drawn in float32 from a generator of the model's device that
 // begins at the prompt's seed, the numbers that torch.manual_seed(seed) and torch.randn give there. Throws UserError
 // that names the prompt where a result is not finite.
-Image generate_image(const ModelFamily& family, const SamplePrompt& prompt, const GenerateOptions& options = {});
+Image generate_image(const ModelFamily& family, const SamplePrompt& prompt, const GenerateOptions& options = {},
+                     const Conditioning* text = nullptr);
 
 // Its first half: scaled latents, float32 [1, C, height / 8, width / 8].
-at::Tensor generate_latents(const ModelFamily& family, const SamplePrompt& prompt, const GenerateOptions& options = {});
+at::Tensor generate_latents(const ModelFamily& family, const SamplePrompt& prompt, const GenerateOptions& options = {},
+                            const Conditioning* text = nullptr);
 // Its second half: scaled latents of one picture → RGB, rounded to the nearest as in the reference.
 Image latents_to_image(const ModelFamily& family, const at::Tensor& latents);
 

@@ -169,14 +169,15 @@ AutoencoderKL::AutoencoderKL(const AutoencoderConfig& config, nn::ParameterReade
   }
 }
 
-c10::ScalarType AutoencoderKL::dtype() const { return encoder_->conv_in->weight.scalar_type(); }
+c10::ScalarType AutoencoderKL::dtype() const { return encoder_->conv_in->dtype(); }
 
 LatentDistribution AutoencoderKL::encode(const at::Tensor& images) const {
   at::Tensor moments = encoder_->forward(images.to(dtype()).contiguous(at::MemoryFormat::ChannelsLast));
   if (quant_conv_) moments = (*quant_conv_)(moments);
   // Plain layout for what leaves the model: draws and files follow it.
   const auto halves = moments.contiguous().chunk(2, 1);
-  return {halves[0].contiguous(), at::clamp(halves[1], -30.0, 20.0).contiguous()};
+  const at::Tensor log_variance = config_.clamps_log_variance ? at::clamp(halves[1], -30.0, 20.0) : halves[1];
+  return {halves[0].contiguous(), log_variance.contiguous()};
 }
 
 at::Tensor AutoencoderKL::decode(const at::Tensor& latents) const {

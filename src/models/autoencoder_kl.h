@@ -20,6 +20,8 @@ struct AutoencoderConfig {
   int64_t norm_groups = 32;
   // 1x1 convolutions around the latents; the 16-channel autoencoders have none.
   bool has_quant_conv = true;
+  // Whether encode() keeps log variances in [-30, 20]; FLUX's autoencoder does not.
+  bool clamps_log_variance = true;
 
   // Pixels per latent along one side.
   int64_t downscale() const { return int64_t{1} << (block_channels.size() - 1); }

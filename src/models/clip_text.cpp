@@ -1,7 +1,10 @@
 #include "models/clip_text.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/argmax.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/eq.h>
+#include <ATen/ops/gather.h>
 
 #include "base/error.h"
 #include "nn/checkpoint.h"
@@ -43,8 +46,10 @@ class ClipText::EncoderLayer {
 
 ClipText::~ClipText() = default;
 
-ClipText::ClipText(const ClipTextConfig& config, nn::ParameterReader& reader) : config_(config) {
-  const auto scope = nn::ParameterScope(reader, index_) / "text_model";
+ClipText::ClipText(const ClipTextConfig& config, nn::ParameterReader& reader)
+    : config_(config), dtype_(reader.dtype()) {
+  const nn::ParameterScope root(reader, index_);
+  const auto scope = root / "text_model";
   (scope / "embeddings" / "token_embedding")
       .read(token_embedding_, "weight", {config.vocabulary_size, config.hidden_size}, nn::Init::normal_002);
   (scope / "embeddings" / "position_embedding")
@@ -53,15 +58,20 @@ ClipText::ClipText(const ClipTextConfig& config, nn::ParameterReader& reader) : 
     layers_.push_back(std::make_unique<EncoderLayer>(scope / "encoder" / "layers" / i, config));
   }
   final_layer_norm_ = std::make_unique<nn::LayerNorm>(scope / "final_layer_norm", config.hidden_size);
+  if (config.projection_size > 0) {
+    text_projection_ =
+        std::make_unique<nn::Linear>(root / "text_projection", config.hidden_size, config.projection_size, false);
+  }
 }
 
-ClipText::Output ClipText::forward(const at::Tensor& ids) const {
+ClipText::Output ClipText::forward(const at::Tensor& ids, std::optional<int64_t> num_layers) const {
   DT_CHECK(ids.dim() == 2 && ids.size(1) <= config_.max_positions, "token ids are [B, tokens]");
   const at::Tensor positions = position_embedding_.slice(0, 0, ids.size(1));
-  // The table may be stored in a smaller dtype than the model computes in.
-  at::Tensor x = at::embedding(token_embedding_, ids).to(positions.scalar_type()) + positions;
+  // The tables may be stored in a smaller dtype than the model computes in.
+  at::Tensor x = at::embedding(token_embedding_, ids).to(dtype_) + positions.to(dtype_);
   Output output{{x}};
-  for (const auto& layer : layers_) {
+  for (int64_t i = 0; i < num_layers.value_or(config_.num_layers); ++i) {
+    const auto& layer = layers_[static_cast<size_t>(i)];
     x = is_checkpointing_ ? nn::checkpoint([&layer](const auto& in) { return layer->forward(in[0]); }, {x})
                           : layer->forward(x);
     output.hidden_states.push_back(x);
@@ -70,5 +80,12 @@ ClipText::Output ClipText::forward(const at::Tensor& ids) const {
 }
 
 at::Tensor ClipText::final_layer_norm(const at::Tensor& hidden) const { return (*final_layer_norm_)(hidden); }
+
+at::Tensor ClipText::pool(const at::Tensor& hidden, const at::Tensor& ids, int64_t eos_id) const {
+  DT_CHECK(text_projection_, "this text encoder has a projection");
+  const at::Tensor place = ids.eq(eos_id).to(at::kInt).argmax(1).view({-1, 1, 1});
+  const at::Tensor states = at::gather(hidden, 1, place.expand({-1, 1, hidden.size(2)})).squeeze(1);
+  return (*text_projection_)(final_layer_norm(states));
+}
 
 }  // namespace difftune

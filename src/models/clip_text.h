@@ -1,10 +1,11 @@
 // The text encoders of CLIP (arXiv:2103.00020): OpenAI's ViT-L/14 and OpenCLIP's ViT-H and ViT-bigG, with the module
-// paths of transformers' CLIPTextModel.
+// paths of transformers' CLIPTextModelWithProjection.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "nn/layer.h"
@@ -21,6 +22,8 @@ struct ClipTextConfig {
   int64_t num_heads = 12;
   // OpenAI's models use x σ(1.702 x); OpenCLIP's use the exact GELU.
   bool uses_quick_gelu = true;
+  // Size of the projected text feature; 0: the model has none.
+  int64_t projection_size = 0;
 };
 
 class ClipText {
@@ -33,9 +36,12 @@ class ClipText {
     // [0] the embeddings, [i] the output of layer i: [B, tokens, hidden_size] each, without the final norm.
     std::vector<at::Tensor> hidden_states;
   };
-  // ids: int64 [B, tokens <= max_positions].
-  Output forward(const at::Tensor& ids) const;
+  // ids: int64 [B, tokens <= max_positions]. Runs the first `num_layers` layers, all without it.
+  Output forward(const at::Tensor& ids, std::optional<int64_t> num_layers = std::nullopt) const;
   at::Tensor final_layer_norm(const at::Tensor& hidden) const;
+  // The text feature: the last layer's output, normed, where `ids` first have `eos_id` (at the beginning where they do
+  // not), times the projection. hidden: [B, tokens, hidden_size] → [B, projection_size].
+  at::Tensor pool(const at::Tensor& hidden, const at::Tensor& ids, int64_t eos_id) const;
 
   void set_gradient_checkpointing(bool enabled) { is_checkpointing_ = enabled; }
 
@@ -46,11 +52,13 @@ class ClipText {
   class EncoderLayer;
 
   ClipTextConfig config_;
+  c10::ScalarType dtype_;
   nn::ModelIndex index_;
   bool is_checkpointing_ = false;
   at::Tensor token_embedding_, position_embedding_;
   std::vector<std::unique_ptr<EncoderLayer>> layers_;
   std::unique_ptr<nn::LayerNorm> final_layer_norm_;
+  std::unique_ptr<nn::Linear> text_projection_;
 };
 
 }  // namespace difftune

@@ -191,7 +191,7 @@ UNet::UNet(const UNetConfig& config, nn::ParameterReader& reader) : config_(conf
 }
 
 at::Tensor UNet::embed_time(const Input& input) const {
-  const auto dtype = conv_in_->weight.scalar_type();
+  const auto dtype = conv_in_->dtype();
   const at::Tensor sinusoids = nn::timestep_embedding(input.timesteps, config_.block_channels[0]).to(dtype);
   at::Tensor embedding = (*time_linear_2_)(nn::silu((*time_linear_1_)(sinusoids)));
   if (config_.vector_size > 0) {
@@ -216,7 +216,7 @@ at::Tensor UNet::run(const unet::SpatialTransformer& block, const at::Tensor& x,
 }
 
 at::Tensor UNet::forward(const Input& input) const {
-  const auto dtype = conv_in_->weight.scalar_type();
+  const auto dtype = conv_in_->dtype();
   const at::Tensor time = embed_time(input);
   const at::Tensor context = input.context.to(dtype);
 

@@ -7,7 +7,8 @@
 
 namespace difftune::nn {
 
-Layer::Layer(const ParameterScope& scope, int64_t in, int64_t out) : path_(scope.path()), in_(in), out_(out) {
+Layer::Layer(const ParameterScope& scope, int64_t in, int64_t out)
+    : path_(scope.path()), in_(in), out_(out), dtype_(scope.dtype()) {
   scope.index().layers.push_back(this);
 }
 

@@ -45,7 +45,9 @@ class Layer {
   void set_adapter(LayerAdapter* adapter) { adapter_ = adapter; }
 
   // The dtype of the layer's computation; the weight may be stored in a smaller one (nn/matrix_product.h).
-  c10::ScalarType dtype() const { return bias.defined() ? bias.scalar_type() : weight.scalar_type(); }
+  c10::ScalarType dtype() const { return dtype_; }
+  // False for a layer of make_shape_reader(), which knows its sizes only.
+  bool is_loaded() const { return !weight.is_meta(); }
 
   at::Tensor weight;  // Linear: [out, in]; Conv2d: [out, in, kernel, kernel]
   at::Tensor bias;    // [out], or undefined
@@ -57,6 +59,7 @@ class Layer {
  private:
   std::string path_;
   int64_t in_, out_;
+  c10::ScalarType dtype_;
   LayerAdapter* adapter_ = nullptr;
 };
 

@@ -33,10 +33,19 @@ class Initializer : public ParameterReader {
     }
     return {};
   }
+  c10::ScalarType dtype() const override { return dtype_; }
 
  private:
   at::Generator generator_;
   c10::ScalarType dtype_;
+};
+
+class ShapeReader : public ParameterReader {
+ public:
+  at::Tensor read(const std::string&, at::IntArrayRef shape, Init, int64_t) override {
+    return at::empty(shape, at::TensorOptions(at::kFloat).device(at::kMeta));
+  }
+  c10::ScalarType dtype() const override { return at::kFloat; }
 };
 
 }  // namespace
@@ -65,5 +74,7 @@ void ParameterScope::read(at::Tensor& parameter, std::string_view name, at::IntA
 std::unique_ptr<ParameterReader> make_initializer(at::Generator generator, c10::ScalarType dtype) {
   return std::make_unique<Initializer>(std::move(generator), dtype);
 }
+
+std::unique_ptr<ParameterReader> make_shape_reader() { return std::make_unique<ShapeReader>(); }
 
 }  // namespace difftune::nn

@@ -26,6 +26,8 @@ class ParameterReader {
   // The parameter with this shape, in the dtype and on the device that the model runs in. `fan_in` is used by
   // Init::uniform_fan_in. Throws UserError where a checkpoint lacks it or has another shape.
   virtual at::Tensor read(const std::string& path, at::IntArrayRef shape, Init init, int64_t fan_in) = 0;
+  // The dtype that the model computes in; single tensors may be stored in a smaller one.
+  virtual c10::ScalarType dtype() const = 0;
 };
 
 struct NamedParameter {
@@ -51,6 +53,7 @@ class ParameterScope {
 
   const std::string& path() const { return path_; }
   ModelIndex& index() const { return *index_; }
+  c10::ScalarType dtype() const { return reader_->dtype(); }
 
   // Reads "<path>.<name>" into `parameter` and lists it in the index.
   void read(at::Tensor& parameter, std::string_view name, at::IntArrayRef shape, Init init, int64_t fan_in = 1) const;
@@ -63,5 +66,8 @@ class ParameterScope {
 
 // New parameters, drawn from `generator` in construction order.
 std::unique_ptr<ParameterReader> make_initializer(at::Generator generator, c10::ScalarType dtype);
+
+// Parameters that have a shape and no values: for a model of which only the structure is of interest.
+std::unique_ptr<ParameterReader> make_shape_reader();
 
 }  // namespace difftune::nn

@@ -1,87 +1,157 @@
 #include "nn/widen.h"
 
 #include <ATen/Parallel.h>
+#include <c10/util/Float8_e4m3fn.h>
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
+#include <cstring>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-// GCC 12 takes the undefined operand in its own AVX-512 header for a mistake (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
+#include "base/error.h"
+#include "nn/lanes_avx512.h"
 
 namespace difftune::nn {
 namespace {
 
-using Widen = void (*)(const uint16_t* from, float* to, int64_t count);
+// Converts `count` adjacent values.
+using Widen = void (*)(const void* from, void* to, int64_t count);
 
-void widen_half_plain(const uint16_t* from, float* to, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) to[i] = c10::detail::fp16_ieee_to_fp32_value(from[i]);
+void widen_half_plain(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint16_t*>(from);
+  for (int64_t i = 0; i < count; ++i) static_cast<float*>(to)[i] = c10::detail::fp16_ieee_to_fp32_value(values[i]);
 }
 
-void widen_bfloat16_plain(const uint16_t* from, float* to, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) to[i] = std::bit_cast<float>(static_cast<uint32_t>(from[i]) << 16);
+void widen_bfloat16_plain(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint16_t*>(from);
+  for (int64_t i = 0; i < count; ++i) {
+    static_cast<float*>(to)[i] = std::bit_cast<float>(static_cast<uint32_t>(values[i]) << 16);
+  }
+}
+
+// Float8 means e4m3fn throughout: 4 bits of exponent, 3 of mantissa, no infinity (arXiv:2209.05433).
+void widen_float8_plain(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint8_t*>(from);
+  for (int64_t i = 0; i < count; ++i) static_cast<float*>(to)[i] = c10::detail::fp8e4m3fn_to_fp32_value(values[i]);
+}
+
+// bf16 holds every value of float8.
+void widen_float8_to_bfloat16_plain(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint8_t*>(from);
+  for (int64_t i = 0; i < count; ++i) {
+    const float value = c10::detail::fp8e4m3fn_to_fp32_value(values[i]);
+    static_cast<uint16_t*>(to)[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(value) >> 16);
+  }
 }
 
 #if defined(__x86_64__)
 
-__attribute__((target("avx512f"))) void widen_half_avx512(const uint16_t* from, float* to, int64_t count) {
+DT_AVX512 void widen_half_avx512(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint16_t*>(from);
+  auto* target = static_cast<float*>(to);
   int64_t i = 0;
   for (; i + 16 <= count; i += 16) {
-    const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i));
-    _mm512_storeu_ps(to + i, _mm512_cvtph_ps(values));
+    _mm512_storeu_ps(target + i, half_lanes(values + i));
   }
-  widen_half_plain(from + i, to + i, count - i);
+  widen_half_plain(values + i, target + i, count - i);
 }
 
-__attribute__((target("avx,f16c"))) void widen_half_f16c(const uint16_t* from, float* to, int64_t count) {
+__attribute__((target("avx,f16c"))) void widen_half_f16c(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint16_t*>(from);
+  auto* target = static_cast<float*>(to);
   int64_t i = 0;
   for (; i + 8 <= count; i += 8) {
-    const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
-    _mm256_storeu_ps(to + i, _mm256_cvtph_ps(values));
+    const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values + i));
+    _mm256_storeu_ps(target + i, _mm256_cvtph_ps(half));
   }
-  widen_half_plain(from + i, to + i, count - i);
+  widen_half_plain(values + i, target + i, count - i);
 }
 
-__attribute__((target("avx512f"))) void widen_bfloat16_avx512(const uint16_t* from, float* to, int64_t count) {
+DT_AVX512 void widen_bfloat16_avx512(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint16_t*>(from);
+  auto* target = static_cast<float*>(to);
   int64_t i = 0;
   for (; i + 16 <= count; i += 16) {
-    const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i));
-    _mm512_storeu_si512(to + i, _mm512_slli_epi32(_mm512_cvtepu16_epi32(values), 16));
+    _mm512_storeu_ps(target + i, bfloat16_lanes(values + i));
   }
-  widen_bfloat16_plain(from + i, to + i, count - i);
+  widen_bfloat16_plain(values + i, target + i, count - i);
 }
 
+DT_AVX512 void widen_float8_avx512(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint8_t*>(from);
+  auto* target = static_cast<float*>(to);
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) _mm512_storeu_ps(target + i, float8_lanes(values + i));
+  widen_float8_plain(values + i, target + i, count - i);
+}
+
+DT_AVX512 void widen_float8_to_bfloat16_avx512(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint8_t*>(from);
+  auto* target = static_cast<uint16_t*>(to);
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const __m256i narrow = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(float8_lanes(values + i)), 16));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(target + i), narrow);
+  }
+  widen_float8_to_bfloat16_plain(values + i, target + i, count - i);
+}
+
+bool has_avx512() { return __builtin_cpu_supports("avx512f"); }
+
 Widen pick_half() {
-  if (__builtin_cpu_supports("avx512f")) return widen_half_avx512;
+  if (has_avx512()) return widen_half_avx512;
   return __builtin_cpu_supports("f16c") ? widen_half_f16c : widen_half_plain;
 }
-Widen pick_bfloat16() { return __builtin_cpu_supports("avx512f") ? widen_bfloat16_avx512 : widen_bfloat16_plain; }
+Widen pick_bfloat16() { return has_avx512() ? widen_bfloat16_avx512 : widen_bfloat16_plain; }
+Widen pick_float8() { return has_avx512() ? widen_float8_avx512 : widen_float8_plain; }
+Widen pick_float8_to_bfloat16() {
+  return has_avx512() ? widen_float8_to_bfloat16_avx512 : widen_float8_to_bfloat16_plain;
+}
 
 #else
 
 Widen pick_half() { return widen_half_plain; }
 Widen pick_bfloat16() { return widen_bfloat16_plain; }
+Widen pick_float8() { return widen_float8_plain; }
+Widen pick_float8_to_bfloat16() { return widen_float8_to_bfloat16_plain; }
 
 #endif
 
+// Null where there is no conversion of ours.
+Widen pick(c10::ScalarType from, c10::ScalarType to) {
+  if (from == at::kFloat8_e4m3fn && to == at::kBFloat16) return pick_float8_to_bfloat16();
+  if (to != at::kFloat) return nullptr;
+  if (from == at::kHalf) return pick_half();
+  if (from == at::kBFloat16) return pick_bfloat16();
+  return from == at::kFloat8_e4m3fn ? pick_float8() : nullptr;
+}
+
 }  // namespace
 
+void widen_row(c10::ScalarType dtype, const void* from, float* to, int64_t count) {
+  if (dtype == at::kFloat) {
+    std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+    return;
+  }
+  const Widen widen = pick(dtype, at::kFloat);
+  DT_CHECK(widen != nullptr, "values of fp32, fp16, bf16 or float8");
+  widen(from, to, count);
+}
+
 void widen_rows(const at::Tensor& from, at::Tensor& to) {
-  const auto type = from.scalar_type();
-  const bool is_half = type == at::kHalf, is_bfloat16 = type == at::kBFloat16;
-  if (!from.is_cpu() || (!is_half && !is_bfloat16) || to.scalar_type() != at::kFloat || from.stride(1) != 1 ||
-      !to.is_contiguous()) {
+  const Widen widen = pick(from.scalar_type(), to.scalar_type());
+  if (widen == nullptr || !from.is_cpu() || from.stride(1) != 1 || !to.is_contiguous()) {
     to.copy_(from);
     return;
   }
-  const Widen widen = is_half ? pick_half() : pick_bfloat16();
-  const auto* source = static_cast<const uint16_t*>(from.const_data_ptr());
-  float* target = to.mutable_data_ptr<float>();
-  const int64_t width = from.size(1), stride = from.stride(0);
+  const auto* source = static_cast<const std::byte*>(from.const_data_ptr());
+  auto* target = static_cast<std::byte*>(to.mutable_data_ptr());
+  const int64_t width = from.size(1);
+  const auto from_row_bytes = from.stride(0) * static_cast<int64_t>(from.element_size());
+  const auto to_row_bytes = width * static_cast<int64_t>(to.element_size());
   at::parallel_for(0, from.size(0), std::max<int64_t>(1, 32768 / width), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) widen(source + row * stride, target + row * width, width);
+    for (int64_t row = begin; row < end; ++row)
+      widen(source + row * from_row_bytes, target + row * to_row_bytes, width);
   });
 }
 

@@ -75,7 +75,7 @@ constexpr Mark kNoEffect[] = {
 
 }  // namespace
 
-OptionTable describe(TrainNetworkOptions& options) {
+OptionTable describe(TrainNetworkOptions& options, const TrainCommand& command) {
   OptionTable table;
   describe(options.model, table);
   describe(options.dataset, table);
@@ -102,6 +102,7 @@ OptionTable describe(TrainNetworkOptions& options) {
   describe(options.huggingface, table);
   describe(options.distributed, table);
   describe(options.run, table);
+  if (command.add_options != nullptr) command.add_options(options, table);
   for (const Mark& mark : kLater) table.later(mark.name, mark.reason);
   for (const Mark& mark : kNoEffect) table.no_effect(mark.name, mark.reason);
   return table;

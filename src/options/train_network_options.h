@@ -1,4 +1,5 @@
-// The options of `difftune train_network`.
+// The options of `difftune train_network` and of the commands of other families that train a LoRA (train_commands.h):
+// one struct, of which each command declares the groups it has.
 #pragma once
 
 #include <vector>
@@ -12,6 +13,7 @@
 #include "options/groups/distributed.h"
 #include "options/groups/huggingface.h"
 #include "options/groups/latent_cache.h"
+#include "options/groups/loading.h"
 #include "options/groups/loss.h"
 #include "options/groups/lr_schedule.h"
 #include "options/groups/mask.h"
@@ -25,10 +27,12 @@
 #include "options/groups/sample.h"
 #include "options/groups/state.h"
 #include "options/groups/text.h"
+#include "options/groups/text_cache.h"
 #include "options/groups/tracking.h"
 #include "options/groups/training.h"
 #include "options/groups/validation.h"
 #include "options/option_table.h"
+#include "options/train_commands.h"
 
 namespace difftune {
 
@@ -58,14 +62,19 @@ struct TrainNetworkOptions {
   HuggingfaceOptions huggingface;
   DistributedOptions distributed;
   RunOptions run;
+
+  // Beyond train_network.
+  TextCacheOptions text_cache;
+  LoadingOptions loading;
 };
 
-// All options of the command, bound to `options` (see OptionTable), with what is not available yet marked.
-OptionTable describe(TrainNetworkOptions& options);
+// All options of `command`, bound to `options` (see OptionTable), with what is not available yet marked.
+OptionTable describe(TrainNetworkOptions& options, const TrainCommand& command = train_command("train_network"));
 
-// Checks the options against each other and settles what follows from them (cache_latents_to_disk turns on
-// cache_latents, caption_extention replaces caption_extension, sampling every 0 steps is off). Returns what the user
-// should know; throws UsageError where a run cannot mean what was asked.
-std::vector<Remark> validate(TrainNetworkOptions& options);
+// Checks the options against each other and settles what follows from them (a cache on disk turns the cache on,
+// caption_extention replaces caption_extension, sampling every 0 steps is off). Returns what the user should know;
+// throws UsageError where a run cannot mean what was asked.
+std::vector<Remark> validate(TrainNetworkOptions& options,
+                             const TrainCommand& command = train_command("train_network"));
 
 }  // namespace difftune

@@ -16,13 +16,13 @@ template <typename... Args>
 
 class Validation {
  public:
-  explicit Validation(TrainNetworkOptions& options) : o_(options) {}
+  Validation(TrainNetworkOptions& options, const TrainCommand& command) : o_(options), command_(command) {}
 
   std::vector<Remark> run() {
     check_model();
     check_dataset();
     check_captions();
-    check_latent_cache();
+    check_caches();
     check_network();
     check_length();
     check_optimizer();
@@ -32,6 +32,7 @@ class Validation {
     check_output();
     check_samples();
     check_tracking();
+    if (command_.check != nullptr) command_.check(o_, remarks_);
     return std::move(remarks_);
   }
 
@@ -45,12 +46,6 @@ class Validation {
   void check_model() {
     if (o_.model.pretrained_model_name_or_path.empty()) {
       refuse("--pretrained_model_name_or_path is missing: a .safetensors or .ckpt file, or a diffusers folder");
-    }
-    if (o_.model.v_parameterization && !o_.model.v2) {
-      warn("--v_parameterization without --v2 is right only for SD 1 models made for v-prediction");
-    }
-    if (o_.model.v2 && o_.text.clip_skip) {
-      warn("--clip_skip with --v2 counts from a text encoder that already leaves out its last layer");
     }
   }
 
@@ -84,13 +79,17 @@ class Validation {
     note_idle(caption.keep_tokens > 0 && !moves_tags, "keep_tokens", "shuffle_caption");
   }
 
-  void check_latent_cache() {
+  void check_caches() {
     if (o_.latent_cache.cache_latents_to_disk && !o_.latent_cache.cache_latents) {
       o_.latent_cache.cache_latents = true;
       note("--cache_latents_to_disk turns --cache_latents on");
     }
     if (o_.latent_cache.cache_latents && o_.augmentation.random_crop) {
       refuse("--cache_latents does not go with --random_crop, which needs the image in every step; drop one of them");
+    }
+    if (o_.text_cache.cache_text_encoder_outputs_to_disk && !o_.text_cache.cache_text_encoder_outputs) {
+      o_.text_cache.cache_text_encoder_outputs = true;
+      note("--cache_text_encoder_outputs_to_disk turns --cache_text_encoder_outputs on");
     }
   }
 
@@ -115,10 +114,6 @@ class Validation {
     }
     if (!network.text_encoder_lr.empty() && network.network_train_unet_only) {
       note("--text_encoder_lr has no effect with --network_train_unet_only");
-    }
-    if (network.text_encoder_lr.size() > 1) {
-      note(fmt::format("this model has one text encoder: of --text_encoder_lr only the first value, {}, is used",
-                       network.text_encoder_lr[0]));
     }
     note_idle(!network.base_weights_multiplier.empty() && network.base_weights.empty(), "base_weights_multiplier",
               "base_weights");
@@ -273,11 +268,14 @@ class Validation {
   }
 
   TrainNetworkOptions& o_;
+  const TrainCommand& command_;
   std::vector<Remark> remarks_;
 };
 
 }  // namespace
 
-std::vector<Remark> validate(TrainNetworkOptions& options) { return Validation(options).run(); }
+std::vector<Remark> validate(TrainNetworkOptions& options, const TrainCommand& command) {
+  return Validation(options, command).run();
+}
 
 }  // namespace difftune

@@ -33,8 +33,11 @@ AdapterTask::AdapterTask(ModelFamily& family, LoraNetwork& network, const Object
 
 at::Tensor AdapterTask::latents_of(const Batch& batch) const {
   const at::NoGradGuard no_grad;
-  const double scale = family_.info().latent_scale;
-  if (batch.latents.defined()) return batch.latents * scale;
+  const FamilyInfo& info = family_.info();
+  const auto scaled = [&](const at::Tensor& latents) {
+    return info.latent_shift == 0 ? latents * info.latent_scale : (latents - info.latent_shift) * info.latent_scale;
+  };
+  if (batch.latents.defined()) return scaled(batch.latents);
   // In the chunks and hence with the draws of the reference.
   std::vector<at::Tensor> encoded;
   for (const auto& chunk : batch.images.split(std::max(config_.vae_batch_size, 1))) {
@@ -46,18 +49,24 @@ at::Tensor AdapterTask::latents_of(const Batch& batch) const {
                  fmt::join(batch.files, ", "));
     latents = at::nan_to_num(latents, 0);
   }
-  return latents * scale;
+  return scaled(latents);
+}
+
+Conditioning AdapterTask::conditioning_of(const Batch& batch) const {
+  if (!batch.text.empty()) {
+    Conditioning conditioning;
+    for (const auto& [name, rows] : batch.text) conditioning[name] = rows.to(config_.device);
+    return conditioning;
+  }
+  const at::AutoGradMode with_grad(config_.trains_text_encoders && at::GradMode::is_enabled());
+  return family_.encode_text({batch.captions, TextBatch::Use::training_caption});
 }
 
 at::Tensor AdapterTask::loss(const Batch& batch, const RandomSources& random) {
   const at::Tensor latents = latents_of(batch);
-  Conditioning conditioning;
-  {
-    const at::AutoGradMode with_grad(config_.trains_text_encoders && at::GradMode::is_enabled());
-    conditioning = family_.encode_text({batch.captions, TextBatch::Use::training_caption});
-  }
+  const Conditioning conditioning = conditioning_of(batch);
   const NoisedBatch noised = objective_.draw(latents, random);
-  const at::Tensor prediction = family_.denoise({noised.noisy_latents, noised.timesteps, conditioning});
+  const at::Tensor prediction = family_.denoise({noised.noisy_latents, noised.timesteps, conditioning, batch.sizes()});
   return objective_.per_sample_loss(prediction, noised, {batch.loss_weights.to(latents.device()), batch.alpha_masks})
       .mean();
 }

@@ -13,6 +13,7 @@ namespace difftune {
 struct AdapterTaskConfig {
   AdapterLearningRates learning_rates;
   bool trains_text_encoders = true;
+  c10::Device device = c10::kCPU;
   int vae_batch_size = 1;
   double scale_weight_norms = 0;  // 0: off
   bool reference_quirks = false;
@@ -33,6 +34,7 @@ class AdapterTask : public Task {
 
  private:
   at::Tensor latents_of(const Batch& batch) const;
+  Conditioning conditioning_of(const Batch& batch) const;
 
   ModelFamily& family_;
   LoraNetwork& network_;

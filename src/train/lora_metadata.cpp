@@ -96,6 +96,7 @@ void add_model_file(const ModelFileIdentity& file, const std::string& kind, Meta
 void add_model(const LoraRunFacts& facts, const FamilyInfo& family, const TrainNetworkOptions& o, Metadata& m) {
   m["ss_v2"] = python_str(o.model.v2);
   m["ss_base_model_version"] = family.base_model_version;
+  for (const auto& [key, value] : family.metadata) m[key] = value;
   m["ss_clip_skip"] = python_str(o.text.clip_skip);
   m["ss_max_token_length"] = python_str(o.text.max_token_length);
   m["ss_lowram"] = python_str(o.model.lowram);
@@ -165,7 +166,7 @@ ModelSpec lora_model_spec(const TrainNetworkOptions& o, const FamilyInfo& family
   spec.title = o.output.output_name;
   const int64_t side = family.default_resolution_px;
   spec.resolution = given_resolution(o.dataset).value_or(Resolution{side, side});
-  spec.prediction_type = o.model.v_parameterization ? "v" : "epsilon";
+  spec.prediction_type = family.modelspec_prediction_type;
   if (o.noise.min_timestep || o.noise.max_timestep) {
     spec.timestep_range = {o.noise.min_timestep.value_or(0), o.noise.max_timestep.value_or(1000)};
   }

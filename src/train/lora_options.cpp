@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/nearest_name.h"
 
 namespace difftune {
@@ -97,12 +98,29 @@ LoraConfig lora_config(const NetworkOptions& options) {
   return config;
 }
 
-AdapterLearningRates learning_rates(const TrainNetworkOptions& options) {
-  return {options.optimizer.learning_rate, as_double(options.network.unet_lr), options.network.text_encoder_lr};
+AdapterLearningRates learning_rates(const TrainNetworkOptions& options, const FamilyInfo& family) {
+  AdapterLearningRates rates{options.optimizer.learning_rate, as_double(options.network.unet_lr),
+                             options.network.text_encoder_lr, family.text_rates};
+  std::vector<TextRateGroup> single;
+  for (const auto& group : family.text_rates) {
+    for (const int component : group.components)
+      single.push_back({fmt::format("textencoder {}", component), {component}});
+  }
+  const size_t given = rates.text_encoders.size();
+  // The reference takes the first rate for all encoders of such a family.
+  if (!options.run.reference_quirks && given > rates.text_groups.size() && given == single.size()) {
+    rates.text_groups = std::move(single);
+  } else if (given > rates.text_groups.size() && rates.text_groups.size() > 0) {
+    log::info("--text_encoder_lr has {} values: only the first {} {} used", given, rates.text_groups.size(),
+              rates.text_groups.size() == 1 ? "is" : "are");
+    rates.text_encoders.resize(rates.text_groups.size());
+  }
+  return rates;
 }
 
-DdpmObjectiveConfig objective_config(const TrainNetworkOptions& options) {
-  DdpmObjectiveConfig config;
+ObjectiveSettings objective_settings(const TrainNetworkOptions& options) {
+  ObjectiveSettings settings;
+  DdpmObjectiveConfig& config = settings.ddpm;
   config.prediction = options.model.v_parameterization ? PredictionType::velocity : PredictionType::epsilon;
   config.schedule.zero_terminal_snr = options.noise.zero_terminal_snr;
   config.schedule.reference_quirks = options.run.reference_quirks;
@@ -127,7 +145,7 @@ DdpmObjectiveConfig objective_config(const TrainNetworkOptions& options) {
   config.loss.scale_v_pred_loss_like_noise_pred = loss.scale_v_pred_loss_like_noise_pred;
   config.loss.v_pred_like_loss = as_double(loss.v_pred_like_loss).value_or(0);
   config.loss.debiased_estimation_loss = loss.debiased_estimation_loss;
-  return config;
+  return settings;
 }
 
 ModelRequest model_request(const TrainNetworkOptions& options, c10::Device device) {
@@ -145,12 +163,14 @@ ModelRequest model_request(const TrainNetworkOptions& options, c10::Device devic
   request.max_token_length = static_cast<int>(options.text.max_token_length.value_or(75));
   if (options.text.clip_skip) request.clip_skip = static_cast<int>(*options.text.clip_skip);
   request.weighted_captions = options.text.weighted_captions;
+  request.gradient_checkpointing = options.compute.gradient_checkpointing;
   request.reference_quirks = options.run.reference_quirks;
   return request;
 }
 
-std::vector<DatasetConfig> dataset_configs(const TrainNetworkOptions& options) {
+std::vector<DatasetConfig> dataset_configs(const TrainNetworkOptions& options, const FamilyInfo& family) {
   DatasetDefaults defaults;
+  defaults.required_bucket_step = static_cast<int>(family.bucket_step_px);
   auto& dataset = defaults.dataset;
   if (options.dataset.resolution) dataset.resolution = parse_resolution(*options.dataset.resolution, "--resolution");
   dataset.batch_size = static_cast<int>(options.dataset.train_batch_size);

@@ -1,9 +1,8 @@
-// From the options of train_network to what the trainer's parts take.
+// From the options of a training command to what the trainer's parts take.
 #pragma once
 
 #include "adapters/lora.h"
 #include "data/dataset_config.h"
-#include "diffusion/ddpm_objective.h"
 #include "families/model_family.h"
 #include "options/train_network_options.h"
 
@@ -13,13 +12,15 @@ namespace difftune {
 // networks.lora does not have (with the nearest name) or that is not available yet.
 LoraConfig lora_config(const NetworkOptions& options);
 
-AdapterLearningRates learning_rates(const TrainNetworkOptions& options);
+// Rates of the denoiser and of the family's text encoders: a family whose encoders share a rate takes one for each
+// where as many are given. Says so where a value is left over.
+AdapterLearningRates learning_rates(const TrainNetworkOptions& options, const FamilyInfo& family);
 
-DdpmObjectiveConfig objective_config(const TrainNetworkOptions& options);
+ObjectiveSettings objective_settings(const TrainNetworkOptions& options);
 
 // Throws UsageError for fp16 on a CPU.
 ModelRequest model_request(const TrainNetworkOptions& options, c10::Device device);
 
-std::vector<DatasetConfig> dataset_configs(const TrainNetworkOptions& options);
+std::vector<DatasetConfig> dataset_configs(const TrainNetworkOptions& options, const FamilyInfo& family);
 
 }  // namespace difftune

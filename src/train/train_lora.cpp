@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "data/dataset_metadata.h"
 #include "data/latent_cache.h"
+#include "data/text_cache.h"
 #include "families/family_table.h"
 #include "nn/device.h"
 #include "nn/pooled_allocator.h"
@@ -27,6 +28,7 @@
 #include "train/lora_options.h"
 #include "train/run_plan.h"
 #include "train/trainer.h"
+#include "weights/fingerprint.h"
 #include "weights/model_hash.h"
 #include "weights/open_weights.h"
 #include "weights/safetensors.h"
@@ -59,14 +61,19 @@ void require_free_space(const OutputOptions& output, const StateOptions& state, 
 // The parts of a run in the order in which they come to be; each step below adds its own.
 class LoraRun {
  public:
-  LoraRun(const TrainNetworkOptions& options, const OptionTexts& texts)
-      : options_(options), texts_(texts), started_at_(seconds_since_1970()), device_(nn::training_device()) {}
+  LoraRun(const TrainNetworkOptions& options, const TrainCommand& command, const OptionTexts& texts)
+      : options_(options),
+        command_(command),
+        texts_(texts),
+        started_at_(seconds_since_1970()),
+        device_(nn::training_device()) {}
 
   int run() {
     check_before_loading();
     if (options_.run.dry_run) return 0;
     cache_latents_if_asked();
-    load_models();
+    load_text_encoders();
+    load_denoiser();
     create_network();
     train();
     return trainer_->is_interrupted() ? 130 : 0;
@@ -77,7 +84,6 @@ class LoraRun {
   void check_before_loading() {
     seed_ = options_.training.seed ? *options_.training.seed : static_cast<int64_t>(random_below_2_32());
     if (!options_.training.seed) log::info("--seed is not given: this run's is {}", seed_);
-    objective_.emplace(objective_config(options_), device_);
     lora_config_ = lora_config(options_.network);
     const ModelRequest request = model_request(options_, device_);
     // --output_name may hold a folder.
@@ -85,7 +91,8 @@ class LoraRun {
     output_folder_ = names.last_file().parent_path();
     require_writable_folder(output_folder_, "--output_dir");
     remove_stale_temporaries(output_folder_);
-    family_ = open_model(request, "train_network", options_.model.v2);
+    family_ = open_model(request, command_.name, options_.model.v2);
+    objective_ = family_->make_objective(objective_settings(options_), device_);
     if (options_.network.network_weights) network_weights_ = open_weights(*options_.network.network_weights);
     if (options_.state.resume) resumed_ = load_run_state(*options_.state.resume);
     if (options_.sample.sample_prompts) {
@@ -95,8 +102,12 @@ class LoraRun {
     DatasetGroupOptions group_options;
     group_options.seed = static_cast<uint64_t>(seed_);
     group_options.cache_latents = options_.latent_cache.cache_latents;
+    group_options.cache_text = caches_text();
+    group_options.latent_format = family_->info().latent_files;
+    group_options.text_format = family_->info().text_files;
     group_options.reference_quirks = options_.run.reference_quirks;
-    data_.emplace(dataset_configs(options_), group_options);
+    data_.emplace(dataset_configs(options_, family_->info()), group_options);
+    if (caches_text()) require_fixed_captions(*data_);
     data_->log_summary();
 
     plan_ = plan_run(data_->num_batches_per_epoch(), options_.training.gradient_accumulation_steps,
@@ -122,7 +133,6 @@ class LoraRun {
     settings.to_disk = options_.latent_cache.cache_latents_to_disk;
     settings.vae_batch_size = static_cast<int>(options_.latent_cache.vae_batch_size);
     settings.skip_cache_check = options_.latent_cache.skip_cache_check;
-    settings.suffix = family_->info().latent_cache_suffix;
     const at::NoGradGuard no_grad;
     cache_latents(
         *data_, [&](const at::Tensor& images) { return family_->encode_latents(images); }, settings);
@@ -130,19 +140,53 @@ class LoraRun {
     nn::trim_pooled_memory();
   }
 
-  void load_models() {
+  bool caches_text() const { return options_.text_cache.cache_text_encoder_outputs; }
+
+  // Captions that are cached need the encoders no more, unless they are trained.
+  void load_text_encoders() {
     family_->load(Component::text_encoders);
+    // The reference merges other LoRAs after it has cached the outputs, so that these lack what was merged.
+    const bool merges_first = !options_.network.base_weights.empty() && !options_.run.reference_quirks;
+    if (caches_text() && merges_first) load_denoiser();
+    if (!caches_text()) return;
+    TextCacheSettings settings;
+    settings.to_disk = options_.text_cache.cache_text_encoder_outputs_to_disk;
+    settings.skip_cache_check = options_.latent_cache.skip_cache_check;
+    settings.batch_size =
+        static_cast<int>(options_.text_cache.text_encoder_batch_size.value_or(options_.dataset.train_batch_size));
+    settings.encoder_id = family_->info().text_encoder_id;
+    for (size_t i = 0; merges_first && i < options_.network.base_weights.size(); ++i) {
+      settings.encoder_id += fmt::format(" + {} x {}", base_weight_factor(i),
+                                         fingerprint(*open_weights(options_.network.base_weights[i])));
+    }
+    const at::NoGradGuard no_grad;
+    cache_text_outputs(
+        *data_,
+        [&](const std::vector<std::string>& captions) {
+          return family_->encode_text({captions, TextBatch::Use::training_caption});
+        },
+        settings);
+    if (!options_.network.network_train_unet_only) return;
+    for (const auto& prompt : prompts_) prompt_texts_.push_back(encode_prompt(*family_, prompt));
+    family_->unload(Component::text_encoders);
+    nn::trim_pooled_memory();
+  }
+
+  void load_denoiser() {
+    if (family_->is_loaded(Component::denoiser)) return;
     family_->load(Component::denoiser);
-    const auto& multipliers = options_.network.base_weights_multiplier;
     for (size_t i = 0; i < options_.network.base_weights.size(); ++i) {
-      const double multiplier = i < multipliers.size() ? multipliers[i] : 1.0;
       const std::string& file = options_.network.base_weights[i];
       const auto source = open_weights(file);
-      const auto merged = merge_lora_into(*source, family_->adapter_targets(), multiplier);
+      const auto merged = merge_lora_into(*source, family_->adapter_targets(), base_weight_factor(i));
       draw_unused_initial_values(*source, family_->adapter_targets(), nn::default_generator(c10::kCPU));
-      log::info("--base_weights {}: {} modules merged with multiplier {}", file, merged, multiplier);
+      log::info("--base_weights {}: {} modules merged with multiplier {}", file, merged, base_weight_factor(i));
     }
-    family_->set_gradient_checkpointing(options_.compute.gradient_checkpointing);
+  }
+
+  double base_weight_factor(size_t i) const {
+    const auto& multipliers = options_.network.base_weights_multiplier;
+    return i < multipliers.size() ? multipliers[i] : 1.0;
   }
 
   void create_network() {
@@ -155,12 +199,17 @@ class LoraRun {
                                              : options_.compute.full_fp16 ? c10::kHalf
                                                                           : c10::kFloat);
     if (network_weights_) network_->load(*network_weights_);
-    log::info("LoRA: {} modules on the U-Net, {} on the text encoder, {} parameters", network_->num_modules(0),
-              network_->num_modules(1), network_->num_parameters());
+    int64_t num_text_modules = 0;
+    for (const auto& group : family_->info().text_rates) {
+      for (const int component : group.components) num_text_modules += network_->num_modules(component);
+    }
+    log::info("LoRA: {} modules on the denoiser, {} on text encoders, {} parameters", network_->num_modules(0),
+              num_text_modules, network_->num_parameters());
     require_free_space(options_.output, options_.state, network_->num_parameters());
 
     AdapterTaskConfig config;
-    config.learning_rates = learning_rates(options_);
+    config.learning_rates = learning_rates(options_, family_->info());
+    config.device = device_;
     config.trains_text_encoders = !options_.network.network_train_unet_only;
     config.vae_batch_size = static_cast<int>(options_.latent_cache.vae_batch_size);
     if (options_.network.scale_weight_norms) config.scale_weight_norms = *options_.network.scale_weight_norms;
@@ -199,7 +248,7 @@ class LoraRun {
     config.max_grad_norm = options_.optimizer.max_grad_norm;
     config.num_loader_threads = static_cast<int>(std::clamp<int64_t>(options_.dataset.max_data_loader_n_workers, 1, 8));
     config.scales_loss = options_.compute.mixed_precision == "fp16";
-    config.noise = objective_config(options_).noise;
+    config.noise = objective_settings(options_).ddpm.noise;
     config.pixels_per_latent = family_->info().pixels_per_latent;
     config.device = device_;
     config.seed = seed_;
@@ -209,7 +258,7 @@ class LoraRun {
   GenerateOptions generate_options() const {
     GenerateOptions how;
     how.sampler = options_.sample.sample_sampler;
-    how.prediction = objective_config(options_).prediction;
+    how.prediction = objective_settings(options_).ddpm.prediction;
     how.zero_terminal_snr = options_.noise.zero_terminal_snr;
     how.reference_quirks = options_.run.reference_quirks;
     return how;
@@ -275,7 +324,7 @@ class LoraRun {
     if (curves && options_.tracking.log_config) curves->writer().add_text("options", texts_.table, 0);
     std::optional<SampleListener> sampler;
     if (!prompts_.empty()) {
-      sampler.emplace(*family_, *task_, options_.sample, prompts_, generate_options(),
+      sampler.emplace(*family_, *task_, options_.sample, prompts_, prompt_texts_, generate_options(),
                       SampleFiles{.output_dir = options_.output.output_dir,
                                   .output_name = options_.output.output_name.value_or("")});
       trainer_->add_listener(*sampler);
@@ -302,6 +351,7 @@ class LoraRun {
   }
 
   const TrainNetworkOptions& options_;
+  const TrainCommand& command_;
   const OptionTexts& texts_;
   double started_at_;
   c10::Device device_;
@@ -309,12 +359,13 @@ class LoraRun {
   uint64_t session_id_ = random_below_2_32();
   PythonRandom python_random_;
   RunPlan plan_;
-  std::optional<DdpmObjective> objective_;
+  std::unique_ptr<Objective> objective_;
   LoraConfig lora_config_;
   std::unique_ptr<ModelFamily> family_;
   std::shared_ptr<const TensorSource> network_weights_;
   std::optional<RunSnapshot> resumed_;
   std::vector<SamplePrompt> prompts_;
+  std::vector<Conditioning> prompt_texts_;  // where the text encoders are gone
   fs::path output_folder_;
   std::optional<DatasetGroup> data_;
   std::unique_ptr<LoraNetwork> network_;
@@ -327,9 +378,9 @@ class LoraRun {
 
 }  // namespace
 
-int train_lora(const TrainNetworkOptions& options, const OptionTexts& texts) {
+int train_lora(const TrainNetworkOptions& options, const TrainCommand& command, const OptionTexts& texts) {
   nn::use_pooled_memory();
-  return LoraRun(options, texts).run();
+  return LoraRun(options, command, texts).run();
 }
 
 }  // namespace difftune

@@ -14,6 +14,6 @@ struct OptionTexts {
 };
 
 // Throws UserError. Returns the exit code: 0, or 130 where the user stopped the run and it was saved.
-int train_lora(const TrainNetworkOptions& options, const OptionTexts& texts);
+int train_lora(const TrainNetworkOptions& options, const TrainCommand& command, const OptionTexts& texts);
 
 }  // namespace difftune

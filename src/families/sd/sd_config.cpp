@@ -3,51 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <nlohmann/json.hpp>
-#include <optional>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
+#include "families/checkpoint_shapes.h"
+#include "families/component_json.h"
 
 namespace difftune {
 namespace {
-
-int64_t size_of(const TensorSource& source, const std::string& key, size_t axis) {
-  if (!source.contains(key)) fail_missing_key(source, key);
-  const auto shape = source.info(key).shape;
-  if (axis >= shape.size()) fail("{}: {} has too few axes", source.path().string(), key);
-  return shape[axis];
-}
-
-size_t num_axes(const TensorSource& source, const std::string& key) { return source.info(key).shape.size(); }
-
-// How many numbered parts, from 0 on, the keys show behind `prefix`: "layers.0.…", "layers.1.…" are two of "layers.".
-// A gap is an error, so that a file with parts missing is not taken for a smaller model.
-int64_t count_numbered(const TensorSource& source, const std::string& prefix) {
-  std::set<int64_t> numbers;
-  for (const std::string& key : source.keys()) {
-    if (!key.starts_with(prefix)) continue;
-    int64_t number = 0;
-    const char* end = key.data() + key.size();
-    const auto parsed = std::from_chars(key.data() + prefix.size(), end, number);
-    if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '.') numbers.insert(number);
-  }
-  int64_t expected = 0;
-  for (const int64_t number : numbers) {
-    if (number != expected) {
-      fail("{}: has tensors of '{}{}' and none of '{}{}'", source.path().string(), prefix, number, prefix, expected);
-    }
-    ++expected;
-  }
-  return expected;
-}
-
-bool has_prefix(const TensorSource& source, const std::string& prefix) {
-  const auto keys = source.keys();
-  return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) { return key.starts_with(prefix); });
-}
 
 // Heads per level: SD 1.x has 8 everywhere; SD 2.x has heads of 64 channels.
 std::vector<int64_t> heads_per_level(const std::vector<int64_t>& channels, bool is_v2) {
@@ -64,6 +27,7 @@ UNetConfig read_ldm_unet(const TensorSource& s) {
   config.block_channels = {size_of(s, root + "input_blocks.0.0.weight", 0)};
   config.transformer_depth = {0};
   config.num_resnets_per_block = 0;
+  if (s.contains(root + "label_emb.0.0.weight")) config.vector_size = size_of(s, root + "label_emb.0.0.weight", 1);
   int64_t resnets_in_level = 0;
   const int64_t num_blocks = count_numbered(s, root + "input_blocks.");
   for (int64_t block = 1; block < num_blocks; ++block) {
@@ -105,10 +69,14 @@ UNetConfig read_diffusers_unet(const TensorSource& s) {
     }
   }
   config.num_resnets_per_block = count_numbered(s, level_key(0, "resnets."));
+  const std::string embedding = root + "add_embedding.linear_1.weight";
+  if (s.contains(embedding)) config.vector_size = size_of(s, embedding, 1);
   return config;
 }
 
-ClipTextConfig read_clip_l(const TensorSource& s, const std::string& root) {
+}  // namespace
+
+ClipTextConfig read_clip_config(const TensorSource& s, const std::string& root) {
   ClipTextConfig config;
   // Some files lack the "text_model." level.
   const std::string base =
@@ -122,58 +90,23 @@ ClipTextConfig read_clip_l(const TensorSource& s, const std::string& root) {
   return config;
 }
 
-ClipTextConfig read_open_clip(const TensorSource& s) {
-  const std::string root = "cond_stage_model.model.";
+ClipTextConfig read_open_clip_config(const TensorSource& s, const std::string& root) {
   ClipTextConfig config;
   config.vocabulary_size = size_of(s, root + "token_embedding.weight", 0);
   config.hidden_size = size_of(s, root + "token_embedding.weight", 1);
   config.max_positions = size_of(s, root + "positional_embedding", 0);
   config.intermediate_size = size_of(s, root + "transformer.resblocks.0.mlp.c_fc.weight", 0);
-  // The last layer is not used: SD 2.x takes the last but one's output.
-  config.num_layers = count_numbered(s, root + "transformer.resblocks.") - 1;
+  config.num_layers = count_numbered(s, root + "transformer.resblocks.");
   config.num_heads = std::max<int64_t>(1, config.hidden_size / 64);
   config.uses_quick_gelu = false;
   return config;
 }
 
-// A config.json of a Diffusers component; one that does not exist says nothing.
-class ComponentJson {
- public:
-  explicit ComponentJson(fs::path file) : file_(std::move(file)), json_(nlohmann::json::object()) {
-    if (!fs::exists(file_)) return;
-    json_ = nlohmann::json::parse(read_file(file_), nullptr, false);
-    if (!json_.is_object()) fail("{}: is not a JSON object", file_.string());
-  }
+UNetConfig read_unet_config(const TensorSource& s, bool is_diffusers) {
+  return is_diffusers ? read_diffusers_unet(s) : read_ldm_unet(s);
+}
 
-  // One number, or one for each level (the last one for those beyond the list).
-  void read(const char* key, std::vector<int64_t>& levels) const {
-    if (!json_.contains(key)) return;
-    const auto& value = json_[key];
-    const bool is_list = value.is_array() && !value.empty();
-    for (size_t i = 0; i < levels.size(); ++i) {
-      levels[i] = positive(key, is_list ? value[std::min(i, value.size() - 1)] : value);
-    }
-  }
-  void read(const char* key, int64_t& value) const {
-    if (json_.contains(key)) value = positive(key, json_[key]);
-  }
-  std::optional<std::string> text(const char* key) const {
-    if (!json_.contains(key)) return std::nullopt;
-    if (!json_[key].is_string()) fail("{}: {} is {}, expected a text", file_.string(), key, json_[key].dump());
-    return json_[key].get<std::string>();
-  }
-
- private:
-  int64_t positive(const char* key, const nlohmann::json& value) const {
-    if (!value.is_number_integer() || value.get<int64_t>() < 1) {
-      fail("{}: {} is {}, expected a positive whole number", file_.string(), key, value.dump());
-    }
-    return value.get<int64_t>();
-  }
-
-  fs::path file_;
-  nlohmann::json json_;
-};
+namespace {
 
 // What the shapes in a Diffusers folder do not show stands in the config.json beside the weights.
 void read_diffusers_json(const fs::path& folder, SdConfig& config) {
@@ -186,22 +119,28 @@ void read_diffusers_json(const fs::path& folder, SdConfig& config) {
   ComponentJson(folder / "vae" / "config.json").read("norm_num_groups", config.vae.norm_groups);
 }
 
-// Heads and groups split the channels evenly, or the shapes are not those of a Stable Diffusion.
-void check_divisible(const SdConfig& config, const std::string& path) {
-  const auto check = [&](const char* where, int64_t channels, int64_t parts, const char* what) {
-    if (channels % parts != 0)
-      fail("{}: the {} has {} channels, which {} {} do not divide", path, where, channels, parts, what);
-  };
-  for (size_t level = 0; level < config.unet.block_channels.size(); ++level) {
-    check("U-Net", config.unet.block_channels[level], config.unet.num_heads[level], "attention heads");
-    check("U-Net", config.unet.block_channels[level], config.unet.norm_groups, "norm groups");
-  }
-  for (const int64_t channels : config.vae.block_channels)
-    check("VAE", channels, config.vae.norm_groups, "norm groups");
-  check("text encoder", config.text.hidden_size, config.text.num_heads, "attention heads");
+void check_parts(const std::string& path, const char* where, int64_t channels, int64_t parts, const char* what) {
+  if (channels % parts != 0)
+    fail("{}: the {} has {} channels, which {} {} do not divide", path, where, channels, parts, what);
 }
 
 }  // namespace
+
+void check_divisible(const UNetConfig& config, const std::string& path) {
+  for (size_t level = 0; level < config.block_channels.size(); ++level) {
+    check_parts(path, "U-Net", config.block_channels[level], config.num_heads[level], "attention heads");
+    check_parts(path, "U-Net", config.block_channels[level], config.norm_groups, "norm groups");
+  }
+}
+
+void check_divisible(const AutoencoderConfig& config, const std::string& path) {
+  for (const int64_t channels : config.block_channels)
+    check_parts(path, "VAE", channels, config.norm_groups, "norm groups");
+}
+
+void check_divisible(const ClipTextConfig& config, const std::string& path) {
+  check_parts(path, "text encoder", config.hidden_size, config.num_heads, "attention heads");
+}
 
 AutoencoderConfig read_vae_config(const TensorSource& s, const std::string& prefix, bool is_diffusers) {
   AutoencoderConfig config;
@@ -222,18 +161,24 @@ SdConfig read_sd_config(const TensorSource& checkpoint, bool is_v2) {
   SdConfig config;
   config.is_v2 = is_v2;
   config.is_diffusers = checkpoint.contains("unet.conv_in.weight");
-  config.unet = config.is_diffusers ? read_diffusers_unet(checkpoint) : read_ldm_unet(checkpoint);
+  config.unet = read_unet_config(checkpoint, config.is_diffusers);
   if (!config.is_diffusers) config.has_matrix_projections = std::exchange(config.unet.uses_linear_projection, false);
   config.unet.num_heads = heads_per_level(config.unet.block_channels, is_v2);
   config.vae = read_vae_config(checkpoint, config.is_diffusers ? "vae." : "first_stage_model.", config.is_diffusers);
   if (config.is_diffusers) {
-    config.text = read_clip_l(checkpoint, "text_encoder.");
+    config.text = read_clip_config(checkpoint, "text_encoder.");
     config.text.uses_quick_gelu = !is_v2;
     read_diffusers_json(checkpoint.path(), config);
   } else {
-    config.text = is_v2 ? read_open_clip(checkpoint) : read_clip_l(checkpoint, "cond_stage_model.transformer.");
+    config.text = is_v2 ? read_open_clip_config(checkpoint, "cond_stage_model.model.")
+                        : read_clip_config(checkpoint, "cond_stage_model.transformer.");
+    // The last layer is not used: SD 2.x takes the last but one's output.
+    if (is_v2) --config.text.num_layers;
   }
-  check_divisible(config, checkpoint.path().string());
+  const std::string path = checkpoint.path().string();
+  check_divisible(config.unet, path);
+  check_divisible(config.vae, path);
+  check_divisible(config.text, path);
   return config;
 }
 

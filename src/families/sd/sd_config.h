@@ -27,4 +27,16 @@ SdConfig read_sd_config(const TensorSource& checkpoint, bool is_v2);
 // ("encoder.down_blocks"). `prefix` comes before every key.
 AutoencoderConfig read_vae_config(const TensorSource& file, const std::string& prefix, bool is_diffusers);
 
+// The parts of the structure that other families share. A U-Net's number of heads does not show in its shapes and is
+// left to the caller; so is, of a text encoder under the names of Transformers, the activation.
+UNetConfig read_unet_config(const TensorSource& checkpoint, bool is_diffusers);
+ClipTextConfig read_clip_config(const TensorSource& checkpoint, const std::string& prefix);
+ClipTextConfig read_open_clip_config(const TensorSource& checkpoint, const std::string& prefix);
+
+// Throws UserError where heads or groups do not split the channels evenly: then the shapes are not those of a Stable
+// Diffusion. `path` is the file for the message.
+void check_divisible(const UNetConfig& config, const std::string& path);
+void check_divisible(const AutoencoderConfig& config, const std::string& path);
+void check_divisible(const ClipTextConfig& config, const std::string& path);
+
 }  // namespace difftune

@@ -1,21 +1,16 @@
 #include "families/sd/sd_family.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "families/checkpoint_reader.h"
+#include "families/clip_rows.h"
 #include "families/sd/sd_config.h"
 #include "families/sd/sd_name_map.h"
-#include "text/clip_tokenizer.h"
-#include "text/prompt_tokens.h"
-#include "weights/open_weights.h"
+#include "families/vae_file.h"
+#include "nn/parameter_scope.h"
 
 namespace difftune {
 namespace {
@@ -28,112 +23,26 @@ std::shared_ptr<const TensorSource> part_of(const std::shared_ptr<const TensorSo
 // Maps the names of a Diffusers component, which are the model's own.
 NameMap same_names(const std::string& prefix) { return NameMap(prefix).rule("*", "*"); }
 
-// [rows of 77] per text → [B, rows, 77].
-at::Tensor stack_ids(const std::vector<PromptTokens>& prompts) {
-  std::vector<at::Tensor> rows;
-  for (const auto& prompt : prompts) {
-    rows.push_back(at::tensor(prompt.ids).to(at::kLong).view({prompt.num_chunks, kClipChunkLength}));
-  }
-  return at::stack(rows);
-}
-
-at::Tensor stack_weights(const std::vector<PromptTokens>& prompts) {
-  std::vector<at::Tensor> rows;
-  for (const auto& prompt : prompts) {
-    rows.push_back(at::tensor(prompt.weights).view({prompt.num_chunks, kClipChunkLength}));
-  }
-  return at::stack(rows);
-}
-
-// States of rows of 77 tokens, [B, n, 77, d], as one sequence that keeps BOS of the first row, the 75 tokens of each
-// and the last state: [B, 75 n + 2, d].
-at::Tensor join_rows(const at::Tensor& states) {
-  if (states.size(1) == 1) return states.squeeze(1);
-  std::vector<at::Tensor> pieces = {states.select(1, 0).slice(1, 0, 1)};
-  for (int64_t row = 0; row < states.size(1); ++row) pieces.push_back(states.select(1, row).slice(1, 1, 76));
-  pieces.push_back(states.select(1, states.size(1) - 1).slice(1, 76, 77));
-  return at::cat(pieces, 1);
-}
-
 class SdFamily : public ModelFamily {
  public:
   SdFamily(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request, bool is_v2)
       : checkpoint_(std::move(checkpoint)), request_(request), config_(read_sd_config(*checkpoint_, is_v2)) {
-    if (request_.vae) vae_file_ = open_vae(*request_.vae);
+    if (request_.vae) {
+      VaeFile vae = open_vae_file(*request_.vae);
+      vae_file_ = std::move(vae.tensors);
+      config_.vae = vae.config;
+    }
     if (request_.tokenizer_folder) load_tokenizer(*request_.tokenizer_folder);
     const int layers = static_cast<int>(config_.text.num_layers);
     if (request_.clip_skip && (*request_.clip_skip < 1 || *request_.clip_skip > layers)) {
       throw UsageError(fmt::format("--clip_skip {}: expected 1 to {}, the number of the text encoder's layers",
                                    *request_.clip_skip, layers));
     }
-  }
-
-  FamilyInfo info() const override {
-    const bool is_v = request_.prediction == PredictionType::velocity;
-    FamilyInfo info;
-    info.name = config_.is_v2 ? "Stable Diffusion 2.x" : "Stable Diffusion 1.x";
-    info.base_model_version = std::string(config_.is_v2 ? "sd_v2" : "sd_v1") + (is_v ? "_v" : "");
-    info.modelspec_architecture = !config_.is_v2 ? "stable-diffusion-v1"
-                                  : is_v         ? "stable-diffusion-v2-768-v"
-                                                 : "stable-diffusion-v2-512";
-    info.modelspec_implementation = "diffusers";
-    info.default_resolution_px = config_.is_v2 && is_v ? 768 : 512;
-    info.latent_scale = 0.18215;
-    info.latent_channels = config_.vae.latent_channels;
-    info.pixels_per_latent = config_.vae.downscale();
-    info.latent_cache_suffix = "_sd.npz";
-    return info;
-  }
-
-  void load(Component part) override {
-    switch (part) {
-      case Component::text_encoders: {
-        const auto reader = make_checkpoint_reader(part_of(checkpoint_, text_map()), request_.dtype, request_.device);
-        text_ = std::make_unique<ClipText>(config_.text, *reader);
-        break;
-      }
-      case Component::vae: {
-        const auto source = vae_file_ ? vae_file_ : part_of(checkpoint_, vae_map());
-        const auto reader = make_checkpoint_reader(source, request_.vae_dtype, request_.device);
-        vae_ = std::make_unique<AutoencoderKL>(config_.vae, *reader);
-        break;
-      }
-      case Component::denoiser: {
-        const auto reader = make_checkpoint_reader(part_of(checkpoint_, unet_map()), request_.dtype, request_.device);
-        unet_ = std::make_unique<UNet>(config_.unet, *reader);
-        break;
-      }
-    }
-  }
-
-  void unload(Component part) override {
-    switch (part) {
-      case Component::text_encoders:
-        text_.reset();
-        break;
-      case Component::vae:
-        vae_.reset();
-        break;
-      case Component::denoiser:
-        unet_.reset();
-        break;
-    }
-  }
-
-  bool is_loaded(Component part) const override {
-    switch (part) {
-      case Component::text_encoders:
-        return text_ != nullptr;
-      case Component::vae:
-        return vae_ != nullptr;
-      case Component::denoiser:
-        return unet_ != nullptr;
-    }
-    return false;
+    info_ = make_info();
   }
 
   Conditioning encode_text(const TextBatch& batch) const override {
-    DT_CHECK(text_, "the text encoder is loaded");
+    DT_CHECK(is_loaded(Component::text_encoders), "the text encoder is loaded");
     return {{"context", batch.use == TextBatch::Use::training_caption ? encode_captions(batch.texts)
                                                                       : encode_sample_prompts(batch.texts)}};
   }
@@ -173,12 +82,56 @@ class SdFamily : public ModelFamily {
     return targets;
   }
 
-  void set_gradient_checkpointing(bool enabled) override {
-    if (text_) text_->set_gradient_checkpointing(enabled);
-    if (unet_) unet_->set_gradient_checkpointing(enabled);
+ protected:
+  void read(Component part) override {
+    switch (part) {
+      case Component::text_encoders: {
+        const auto reader = make_checkpoint_reader(part_of(checkpoint_, text_map()), request_.dtype, request_.device);
+        text_ = std::make_unique<ClipText>(config_.text, *reader);
+        text_->set_gradient_checkpointing(request_.gradient_checkpointing);
+        break;
+      }
+      case Component::vae: {
+        const auto source = vae_file_ ? vae_file_ : part_of(checkpoint_, vae_map());
+        const auto reader = make_checkpoint_reader(source, request_.vae_dtype, request_.device);
+        vae_ = std::make_unique<AutoencoderKL>(config_.vae, *reader);
+        break;
+      }
+      case Component::denoiser: {
+        const auto reader = make_checkpoint_reader(part_of(checkpoint_, unet_map()), request_.dtype, request_.device);
+        unet_ = std::make_unique<UNet>(config_.unet, *reader);
+        unet_->set_gradient_checkpointing(request_.gradient_checkpointing);
+        break;
+      }
+    }
+  }
+
+  void drop(Component part) override {
+    if (part == Component::text_encoders) text_ = std::make_unique<ClipText>(config_.text, *nn::make_shape_reader());
+    if (part == Component::vae) vae_.reset();
+    if (part == Component::denoiser) unet_.reset();
   }
 
  private:
+  FamilyInfo make_info() const {
+    const bool is_v = request_.prediction == PredictionType::velocity;
+    FamilyInfo info;
+    info.name = config_.is_v2 ? "Stable Diffusion 2.x" : "Stable Diffusion 1.x";
+    info.base_model_version = std::string(config_.is_v2 ? "sd_v2" : "sd_v1") + (is_v ? "_v" : "");
+    info.modelspec_architecture = !config_.is_v2 ? "stable-diffusion-v1"
+                                  : is_v         ? "stable-diffusion-v2-768-v"
+                                                 : "stable-diffusion-v2-512";
+    info.modelspec_implementation = "diffusers";
+    info.default_resolution_px = config_.is_v2 && is_v ? 768 : 512;
+    info.latent_scale = 0.18215;
+    info.latent_channels = config_.vae.latent_channels;
+    info.pixels_per_latent = config_.vae.downscale();
+    info.modelspec_prediction_type = is_v ? "v" : "epsilon";
+    info.latent_files = {
+        .suffix = "_sd.npz", .num_channels = info.latent_channels, .pixels_per_latent = info.pixels_per_latent};
+    return info;
+  }
+
   NameMap unet_map() const {
     if (config_.is_diffusers) return same_names("unet.");
     UNetLayout layout;
@@ -199,26 +152,6 @@ class SdFamily : public ModelFamily {
     return config_.is_v2 ? open_clip_name_map(static_cast<int>(config_.text.num_layers)) : clip_l_name_map();
   }
 
-  // --vae: a file with the LDM or the Diffusers layout, with or without the prefix of a whole checkpoint, or a folder.
-  std::shared_ptr<const TensorSource> open_vae(const fs::path& path) {
-    if (!fs::exists(path)) fail("--vae {}: there is no such file or folder", path.string());
-    fs::path place = path;
-    if (fs::is_directory(path) && fs::is_directory(path / "vae")) place = path / "vae";
-    const auto file = fs::is_directory(place) ? open_component_folder(place) : open_weights(place);
-    for (const std::string prefix : {"", "first_stage_model.", "vae."}) {
-      for (const bool is_diffusers : {false, true}) {
-        const std::string probe = prefix + (is_diffusers ? "encoder.down_blocks.0.resnets.0.conv1.weight"
-                                                         : "encoder.down.0.block.0.conv1.weight");
-        if (!file->contains(probe)) continue;
-        config_.vae = read_vae_config(*file, prefix, is_diffusers);
-        const auto map = is_diffusers ? diffusers_vae_name_map(prefix)
-                                      : sd_vae_name_map(static_cast<int>(config_.vae.block_channels.size()), prefix);
-        return map.to_model(file);
-      }
-    }
-    fail("--vae {}: holds no VAE of Stable Diffusion (no encoder.down… keys)", path.string());
-  }
-
   // A cached tokenizer of the user's goes before the built-in table.
   void load_tokenizer(const fs::path& cache) {
     const std::string id = config_.is_v2 ? "stabilityai_stable-diffusion-2" : "openai_clip-vit-large-patch14";
@@ -231,16 +164,9 @@ class SdFamily : public ModelFamily {
     return request_.reference_quirks ? ClipTokenizer::builtin_sd2_quirk() : ClipTokenizer::builtin_sd2();
   }
 
-  int32_t pad_id() const { return tokenizer().pad_id(); }
-
   // ids: [B, n, 77] → states of the layer that conditions, final norm applied: [B, n, 77, d].
   at::Tensor text_states(const at::Tensor& ids) const {
-    if (const auto largest = ids.max().item<int64_t>(); largest >= config_.text.vocabulary_size) {
-      fail(
-          "{}: the text encoder knows {} tokens, the tokenizer gives number {}: --tokenizer_cache_dir must name the "
-          "folder with this model's tokenizer",
-          checkpoint_->path().string(), config_.text.vocabulary_size, largest);
-    }
+    check_vocabulary(ids, config_.text, checkpoint_->path());
     const auto output = text_->forward(ids.view({-1, ids.size(2)}).to(request_.device));
     const size_t last = output.hidden_states.size() - 1;
     const size_t skip = static_cast<size_t>(request_.clip_skip.value_or(1)) - 1;
@@ -249,12 +175,8 @@ class SdFamily : public ModelFamily {
   }
 
   at::Tensor encode_captions(const std::vector<std::string>& captions) const {
-    std::vector<PromptTokens> prompts;
-    for (const auto& caption : captions) {
-      prompts.push_back(request_.weighted_captions
-                            ? tokenize_weighted_prompt(tokenizer(), caption, request_.max_token_length, pad_id())
-                            : tokenize_prompt(tokenizer(), caption, request_.max_token_length, pad_id()));
-    }
+    const auto prompts =
+        tokenize_captions(tokenizer(), captions, request_.max_token_length, request_.weighted_captions);
     at::Tensor states = join_rows(text_states(stack_ids(prompts)));
     if (request_.weighted_captions) {
       const at::Tensor weights = join_rows(stack_weights(prompts).unsqueeze(-1)).to(states.device());
@@ -267,7 +189,7 @@ class SdFamily : public ModelFamily {
   at::Tensor encode_sample_prompts(const std::vector<std::string>& texts) const {
     DT_CHECK(!texts.empty() && texts.size() <= 2, "a prompt and perhaps a negative one");
     const auto negative = texts.size() > 1 ? std::optional<std::string_view>(texts[1]) : std::nullopt;
-    auto tokens = tokenize_sample_prompt(tokenizer(), texts[0], negative, pad_id());
+    auto tokens = tokenize_sample_prompt(tokenizer(), texts[0], negative, tokenizer().pad_id());
     std::vector<PromptTokens> prompts = {std::move(tokens.prompt)};
     if (tokens.negative) prompts.push_back(std::move(*tokens.negative));
     const at::Tensor states = text_states(stack_ids(prompts)).flatten(1, 2);  // [B, 77 n, d]

@@ -65,6 +65,8 @@ NameMap sd_unet_name_map(const UNetLayout& layout, const std::string& checkpoint
   const NameMap attention = transformer(layout.has_matrix_projections);
   map.rule("time_embedding.linear_1.*", "time_embed.0.*");
   map.rule("time_embedding.linear_2.*", "time_embed.2.*");
+  map.rule("add_embedding.linear_1.*", "label_emb.0.0.*");  // SDXL
+  map.rule("add_embedding.linear_2.*", "label_emb.0.2.*");
   map.rule("conv_in.*", "input_blocks.0.0.*");
 
   const int num_levels = static_cast<int>(layout.level_has_attention.size());
@@ -148,13 +150,14 @@ NameMap clip_l_name_map(const std::string& checkpoint_prefix) {
   map.ignore("text_model.embeddings.position_ids");
   map.ignore("embeddings.position_ids");
   map.rule("text_model.*", "text_model.*");
+  map.rule("text_projection.*", "text_projection.*");
   for (const std::string part : {"embeddings.*", "encoder.*", "final_layer_norm.*"}) {
     map.alias("text_model." + part, part);
   }
   return map;
 }
 
-NameMap open_clip_name_map(int num_layers, const std::string& checkpoint_prefix) {
+NameMap open_clip_name_map(int num_layers, const std::string& checkpoint_prefix, bool has_projection) {
   NameMap map(checkpoint_prefix);
   map.rule("text_model.embeddings.token_embedding.weight", "token_embedding.weight");
   map.rule("text_model.embeddings.position_embedding.weight", "positional_embedding");
@@ -175,6 +178,7 @@ NameMap open_clip_name_map(int num_layers, const std::string& checkpoint_prefix)
   map.rule("text_model.final_layer_norm.*", "ln_final.*");
   map.ignore("transformer.resblocks.{}.*");                      // the layers above, as those below have rules already
   map.ignore("transformer.text_model.embeddings.position_ids");  // in Waifu Diffusion 1.4
+  if (has_projection) map.rule("text_projection.weight", "text_projection", Transform::transpose());
   map.ignore("text_projection");
   map.ignore("logit_scale");
   return map;

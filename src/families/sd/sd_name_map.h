@@ -1,6 +1,6 @@
-// Where the tensors of an SD 1.x/2.x single-file checkpoint (LDM layout) go in the model, whose submodules are named as
-// in Diffusers. Derived from the model's structure, so models with fewer levels or layers map as well.
-// Sources of the two layouts: CompVis/stable-diffusion ldm/modules/diffusionmodules/{openaimodel,model}.py and
+// Where the tensors of an SD 1.x/2.x/XL single-file checkpoint (LDM layout) go in the model, whose submodules are named
+// as in Diffusers. Derived from the model's structure, so models with fewer levels or layers map as well. Sources of
+// the two layouts: CompVis/stable-diffusion ldm/modules/diffusionmodules/{openaimodel,model}.py and
 // huggingface/diffusers models/{unets/unet_2d_condition,autoencoders/autoencoder_kl}.py.
 #pragma once
 
@@ -32,12 +32,14 @@ NameMap sd_vae_name_map(int num_levels = 4, const std::string& checkpoint_prefix
 // The VAE of a Diffusers folder: same names, and those of its attention before Diffusers 0.18 (query, proj_attn ...).
 NameMap diffusers_vae_name_map(const std::string& checkpoint_prefix = "");
 
-// CLIP ViT-L/14 of SD 1.x. Model: "text_model.encoder.layers.0.self_attn.q_proj.weight". Files that lack "text_model."
-// in their keys are read too.
+// CLIP ViT-L/14 of SD 1.x, or any CLIP under the names of Transformers. Model:
+// "text_model.encoder.layers.0.self_attn.q_proj.weight". Files that lack "text_model." in their keys are read too.
 NameMap clip_l_name_map(const std::string& checkpoint_prefix = "cond_stage_model.transformer.");
 
-// OpenCLIP of SD 2.x, with the names of Transformers' CLIP in the model; q, k and v are one tensor in the checkpoint.
-// `num_layers` are used (SD 2.x: 23 of 24); the ones above, the projection and the logit scale are left out.
-NameMap open_clip_name_map(int num_layers = 23, const std::string& checkpoint_prefix = "cond_stage_model.model.");
+// OpenCLIP of SD 2.x and SDXL, with the names of Transformers' CLIP in the model; q, k and v are one tensor in the
+// checkpoint. `num_layers` are used (SD 2.x: 23 of 24); the ones above, the logit scale and, where the model has none,
+// the projection are left out.
+NameMap open_clip_name_map(int num_layers = 23, const std::string& checkpoint_prefix = "cond_stage_model.model.",
+                           bool has_projection = false);
 
 }  // namespace difftune

@@ -5,11 +5,13 @@
 namespace difftune {
 
 SampleListener::SampleListener(ModelFamily& family, Task& task, const SampleOptions& when,
-                               std::vector<SamplePrompt> prompts, GenerateOptions how, SampleFiles files)
+                               std::vector<SamplePrompt> prompts, std::vector<Conditioning> texts, GenerateOptions how,
+                               SampleFiles files)
     : family_(family),
       task_(task),
       when_(when),
       prompts_(std::move(prompts)),
+      texts_(std::move(texts)),
       how_(std::move(how)),
       files_(std::move(files)) {}
 
@@ -36,7 +38,7 @@ void SampleListener::sample(int64_t step, std::optional<int64_t> epoch) {
   // Training with cached latents has no VAE in memory.
   const bool had_vae = family_.is_loaded(Component::vae);
   if (!had_vae) family_.load(Component::vae);
-  generate_samples(family_, prompts_, how_, files_);
+  generate_samples(family_, prompts_, how_, files_, texts_);
   if (!had_vae) family_.unload(Component::vae);
   task_.set_training(true);
 }

@@ -13,9 +13,9 @@ namespace difftune {
 
 class SampleListener : public Listener {
  public:
-  // `family` and `task` must outlive the listener. `files` gives folder and name.
+  // `family` and `task` must outlive the listener. `files` gives folder and name. `texts`: see generate_samples().
   SampleListener(ModelFamily& family, Task& task, const SampleOptions& when, std::vector<SamplePrompt> prompts,
-                 GenerateOptions how, SampleFiles files);
+                 std::vector<Conditioning> texts, GenerateOptions how, SampleFiles files);
 
   void on_start(int64_t step) override;
   void on_step(int64_t step, int64_t epoch) override;
@@ -28,6 +28,7 @@ class SampleListener : public Listener {
   Task& task_;
   SampleOptions when_;
   std::vector<SamplePrompt> prompts_;
+  std::vector<Conditioning> texts_;
   GenerateOptions how_;
   SampleFiles files_;
 };

@@ -114,7 +114,8 @@ def clips():
               layer + "0.layer_norm1.weight", "text_model.final_layer_norm.weight"])
 
 
-torch.manual_seed(20)
-unets()
-vaes()
-clips()
+if __name__ == "__main__":
+    torch.manual_seed(20)
+    unets()
+    vaes()
+    clips()

@@ -94,7 +94,7 @@ TEST_F(LatentCache, OptionsThatChangeTheLatents) {
   EXPECT_EQ(cache(), 3);
   config_.subsets[0].flip_aug = true;
   EXPECT_EQ(cache(), 6);  // each image and its mirror image
-  EXPECT_TRUE(read_latent_file(entry()).latents_flipped.defined());
+  EXPECT_TRUE(read_latent_file(entry(), {}, {64, 64}).latents_flipped.defined());
   config_.subsets[0].flip_aug = false;
   EXPECT_EQ(cache(), 0);
   config_.resolution = {128, 128};
@@ -113,7 +113,7 @@ TEST_F(LatentCache, ReferenceEntriesAreUsed) {
   arrays["other"] = at::full({1}, 3.0f);
   write_npz(entry(), arrays);
   EXPECT_EQ(cache(), 0);
-  EXPECT_EQ(read_latent_file(entry()).latents[0][0][0].item<float>(), 2.0f);
+  EXPECT_EQ(read_latent_file(entry(), {}, {64, 64}).latents[0][0][0].item<float>(), 2.0f);
 
   fs::last_write_time(folder_ / "set/p0.png", fs::file_time_type::clock::now() + std::chrono::hours(1));
   EXPECT_EQ(cache(), 1);
@@ -148,14 +148,14 @@ TEST_F(LatentCache, AnEncoderThatOverflowsIsNoticed) {
 }
 
 TEST(LatentFile, ReadsWhatNumPyWrote) {
-  const CachedLatents entry = read_latent_file(kData + "/entry_200x100_sd.npz");
+  const CachedLatents entry = read_latent_file(kData + "/entry_200x100_sd.npz", {}, {64, 64});
   EXPECT_EQ(entry.latents.sizes().vec(), (std::vector<int64_t>{4, 8, 24}));
   EXPECT_EQ(entry.latents[0][0][1].item<float>(), 1.0f / 7 - 50);
   EXPECT_TRUE(entry.latents_flipped.flip({2}).equal(entry.latents));
   EXPECT_EQ(entry.original_size, (SizePx{200, 100}));
   EXPECT_EQ(entry.crop.top, -16.0);
   EXPECT_FALSE(entry.alpha_mask.defined());
-  EXPECT_EQ(latent_file_path("/x/a.b.png", {64, 12345}, "_sdxl.npz"), "/x/a.b_0064x12345_sdxl.npz");
+  EXPECT_EQ(latent_file_path("/x/a.b.png", {64, 12345}, {.suffix = "_sdxl.npz"}), "/x/a.b_0064x12345_sdxl.npz");
 }
 
 }  // namespace

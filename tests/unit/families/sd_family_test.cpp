@@ -141,9 +141,11 @@ TEST_P(SmallFamily, WeightedCaptionsScaleTheStates) {
 
 TEST_P(SmallFamily, CheckpointingAndLoraGiveTheSameBits) {
   model.write_ldm(folder / "model.safetensors");
-  const auto family = open(folder / "model.safetensors");
   std::vector<at::Tensor> results[2];
   for (const bool checkpoints : {false, true}) {
+    ModelRequest request;
+    request.gradient_checkpointing = checkpoints;
+    const auto family = open(folder / "model.safetensors", request);
     nn::seed_generators(42);
     const LoraConfig config{.rank = 2, .conv_rank = 2, .dropout = 0.1, .rank_dropout = 0.1, .module_dropout = 0.1};
     const LoraNetwork network(config, family->adapter_targets(), nn::default_generator(c10::kCPU), c10::kCPU);
@@ -151,7 +153,6 @@ TEST_P(SmallFamily, CheckpointingAndLoraGiveTheSameBits) {
       const at::NoGradGuard no_grad;
       if (key.ends_with("up.weight")) parameter.copy_(at::randn(parameter.sizes()) * 0.1);
     }
-    family->set_gradient_checkpointing(checkpoints);
     nn::seed_generators(1);
     const auto context = family->encode_text({{"a cat", "a dog"}}).at("context");
     const at::Tensor loss = prediction(*family, context).square().mean();

@@ -26,17 +26,16 @@ inline std::unique_ptr<ModelFamily> open_tiny_family(PredictionType prediction =
 // A family whose denoiser has gone astray.
 class BrokenFamily final : public ModelFamily {
  public:
-  explicit BrokenFamily(const ModelFamily& family) : family_(family) {}
-  FamilyInfo info() const override { return family_.info(); }
-  void load(Component) override {}
-  void unload(Component) override {}
-  bool is_loaded(Component) const override { return true; }
+  explicit BrokenFamily(const ModelFamily& family) : family_(family) { info_ = family.info(); }
   Conditioning encode_text(const TextBatch& batch) const override { return family_.encode_text(batch); }
   at::Tensor encode_latents(const at::Tensor& images) const override { return family_.encode_latents(images); }
   at::Tensor decode_latents(const at::Tensor& latents) const override { return family_.decode_latents(latents); }
   at::Tensor denoise(const DenoiseInput& input) const override { return at::full_like(input.latents, std::nan("")); }
   std::vector<AdapterTarget> adapter_targets() const override { return {}; }
-  void set_gradient_checkpointing(bool) override {}
+
+ protected:
+  void read(Component) override {}
+  void drop(Component) override {}
 
  private:
   const ModelFamily& family_;

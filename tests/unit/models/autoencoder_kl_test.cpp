@@ -78,6 +78,27 @@ TEST_P(AutoencoderTest, BFloat16StaysClose) {
 INSTANTIATE_TEST_SUITE_P(, AutoencoderTest, testing::ValuesIn(kCases),
                          [](const auto& info) { return info.param.file; });
 
+TEST(AutoencoderKL, ClampsLogVarianceOnlyWhereTold) {
+  const at::NoGradGuard no_grad;
+  const GoldenModel golden("vae_16_channels");
+  GoldenReader reader(golden);
+  AutoencoderConfig config = kCases[1].config;
+  for (const bool clamps : {true, false}) {
+    config.clamps_log_variance = clamps;
+    const AutoencoderKL vae(config, reader);
+    const at::Tensor images = golden["in.images"] * 1e3;
+    for (const auto& parameter : vae.index().parameters) {
+      if (parameter.path == "encoder.conv_out.bias") parameter.tensor->fill_(40);
+    }
+    const double largest = vae.encode(images).log_variance.max().item<double>();
+    if (clamps) {
+      EXPECT_EQ(largest, 20);
+    } else {
+      EXPECT_GT(largest, 25);
+    }
+  }
+}
+
 TEST(LatentDistribution, SamplesWithOneDrawInTheLayoutOfTheMean) {
   const LatentDistribution latents{at::full({1, 2, 3, 4}, 5.0), at::full({1, 2, 3, 4}, -2.0)};
   nn::seed_generators(3);

@@ -70,7 +70,7 @@ TEST(FrozenConv, BFloat16InputGivesBFloat16) {
 }
 
 TEST(FrozenLinear, AgreesWithLinearWithAndWithoutBias) {
-  for (const auto dtype : {at::kFloat, at::kHalf, at::kBFloat16}) {
+  for (const auto dtype : {at::kFloat, at::kHalf, at::kBFloat16, at::kFloat8_e4m3fn}) {
     for (const bool has_bias : {true, false}) {
       const at::Tensor weight = at::randn({24, 37}).to(dtype);
       const at::Tensor bias = has_bias ? at::randn({24}) : at::Tensor();
@@ -86,7 +86,7 @@ TEST(FrozenLinear, AgreesWithLinearWithAndWithoutBias) {
 }
 
 TEST(FrozenLinear, LowRankAgreesWithTheSumOfTwoLinears) {
-  for (const auto dtype : {at::kFloat, at::kHalf}) {
+  for (const auto dtype : {at::kFloat, at::kHalf, at::kFloat8_e4m3fn}) {
     const at::Tensor weight = at::randn({24, 37}).to(dtype), bias = at::randn({24});
     const at::Tensor x = leaf(at::randn({2, 9, 37})), down = leaf(at::randn({4, 37})), up = leaf(at::randn({24, 4}));
     const at::Tensor plain_x = leaf(x), plain_down = leaf(down), plain_up = leaf(up);

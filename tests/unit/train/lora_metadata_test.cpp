@@ -47,6 +47,7 @@ FamilyInfo sd1() {
   family.base_model_version = "sd_v1";
   family.modelspec_architecture = "stable-diffusion-v1";
   family.modelspec_implementation = "diffusers";
+  family.modelspec_prediction_type = "epsilon";
   family.default_resolution_px = 512;
   return family;
 }
@@ -55,6 +56,7 @@ FamilyInfo sd2_v() {
   FamilyInfo family = sd1();
   family.base_model_version = "sd_v2_v";
   family.modelspec_architecture = "stable-diffusion-v2-768-v";
+  family.modelspec_prediction_type = "v";
   family.default_resolution_px = 768;
   return family;
 }

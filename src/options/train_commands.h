@@ -1,0 +1,45 @@
+// The commands that train a LoRA. All have the options of train_network; each may have more and checks of its own.
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "options/option_table.h"
+
+namespace difftune {
+
+struct TrainNetworkOptions;
+
+struct TrainCommand {
+  std::string_view name;     // as typed; a row of the family table names the command of its family
+  std::string_view summary;  // one sentence
+  std::string_view example;
+  // Declares the options beyond the common ones, and marks those that mean nothing here. Null: none.
+  void (*add_options)(TrainNetworkOptions& options, OptionTable& table);
+  // Checks what is special, after the checks that all share; may add remarks, throws UsageError. Null: nothing.
+  void (*check)(TrainNetworkOptions& options, std::vector<Remark>& remarks);
+};
+
+void check_sd(TrainNetworkOptions& options, std::vector<Remark>& remarks);
+void add_sdxl_options(TrainNetworkOptions& options, OptionTable& table);
+void check_sdxl(TrainNetworkOptions& options, std::vector<Remark>& remarks);
+
+inline constexpr std::array kTrainCommands = {
+    TrainCommand{"train_network", "Trains a LoRA for Stable Diffusion 1.x or 2.x.",
+                 "difftune train_network --pretrained_model_name_or_path model.safetensors --train_data_dir images "
+                 "--resolution 512 --output_dir out --output_name my_lora --network_module networks.lora "
+                 "--network_dim 16 --network_alpha 8 --max_train_steps 1000 --cache_latents",
+                 nullptr, check_sd},
+    TrainCommand{"sdxl_train_network", "Trains a LoRA for Stable Diffusion XL.",
+                 "difftune sdxl_train_network --pretrained_model_name_or_path sdxl.safetensors --train_data_dir images "
+                 "--resolution 1024 --enable_bucket --output_dir out --output_name my_lora --network_module "
+                 "networks.lora --network_dim 16 --network_alpha 8 --network_train_unet_only --cache_latents "
+                 "--cache_text_encoder_outputs --mixed_precision bf16 --max_train_steps 1000",
+                 add_sdxl_options, check_sdxl},
+};
+
+// Throws for a name that is not in the table: a bug.
+const TrainCommand& train_command(std::string_view name);
+
+}  // namespace difftune

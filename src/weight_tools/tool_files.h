@@ -1,0 +1,26 @@
+// The files that a tool reads and the one it writes.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/files.h"
+
+namespace difftune {
+
+// Throws UserError where the output of `option` is a folder, or one of the inputs (however its path is spelled), and
+// UsageError where its name does not end in .safetensors.
+void check_output(const fs::path& output, std::string_view option, std::span<const std::string> inputs);
+
+// check_output(), and creates the output's folder and proves that it can be written to.
+void prepare_output(const fs::path& output, std::string_view option, std::span<const std::string> inputs);
+
+// "a, b, c and 4 more".
+std::string list_some(std::span<const std::string> names, size_t at_most = 8);
+
+// The name without folders and extension, as the reference titles a file.
+std::string title_of(const fs::path& path);
+
+}  // namespace difftune
