@@ -10,7 +10,6 @@
 #include "weight_tools/precision.h"
 #include "weight_tools/tool_files.h"
 #include "weights/open_weights.h"
-#include "weights/safetensors.h"
 
 namespace difftune {
 namespace {
@@ -43,7 +42,7 @@ void report_matches(const CheckpointMerge& merge, const std::vector<MergeInput>&
   }
 }
 
-void report_left_out(const TensorSource& checkpoint, const std::vector<StreamedTensor>& tensors) {
+void report_left_out(const TensorSource& checkpoint, const std::vector<TensorRecipe>& tensors) {
   const size_t count = checkpoint.keys().size() - tensors.size();
   if (count > 0)
     log::info("{}: {} tensors that no part of the model uses are left out", checkpoint.path().string(), count);
@@ -68,17 +67,17 @@ int merge_into_checkpoints(const CheckpointMergeRequest& request) {
   const auto loras = file_names(request.inputs);
   std::vector<std::string> input_files = loras;
   std::vector<std::shared_ptr<const TensorSource>> checkpoints;
-  for (const CheckpointOutput& output : request.outputs) {
+  for (const MergeOutput& output : request.outputs) {
     checkpoints.push_back(open_weights(output.file));
     input_files.push_back(output.file);
   }
-  for (const CheckpointOutput& output : request.outputs) check_output(output.save_to, output.save_option, input_files);
+  for (const MergeOutput& output : request.outputs) check_output(output.save_to, output.save_option, input_files);
 
   const CheckpointMerge merge(checkpoints, request.inputs, request.rules);
   report_matches(merge, request.inputs);
   for (size_t i = 0; i < request.outputs.size(); ++i) {
-    const CheckpointOutput& output = request.outputs[i];
-    const auto tensors = merge.tensors(i, request.save_dtype);
+    const MergeOutput& output = request.outputs[i];
+    const auto tensors = merge.recipes(i, request.save_dtype);
     report_left_out(*checkpoints[i], tensors);
     std::optional<Metadata> metadata;
     if (const auto identity = identify_checkpoint(*checkpoints[i]); output.has_metadata && identity) {
@@ -86,17 +85,20 @@ int merge_into_checkpoints(const CheckpointMergeRequest& request) {
       sources.insert(sources.end(), loras.begin(), loras.end());
       metadata = tool_model_spec(*identity, /*is_lora=*/false, output.save_to, merged_from(sources));
     }
-    const auto say = [&](const char* what, uint64_t bytes) {
-      log::info("{} {} ({} of {} tensors changed, {}, {:.2f} GB): {} with {}", what, output.save_to,
-                merge.num_changed_tensors(i), tensors.size(), dtype_name(request.save_dtype), bytes / 1e9, output.file,
-                fmt::join(loras, ", "));
+    const auto say = [&](const char* what) {
+      log::info("{} {} ({} of {} tensors changed, {}, {}): {} with {}", what, output.save_to,
+                merge.num_changed_tensors(i), tensors.size(), dtype_name(request.save_dtype),
+                display_bytes(total_bytes(tensors)), output.file, fmt::join(loras, ", "));
     };
     if (request.dry_run) {
-      say("would write", streamed_bytes(tensors, metadata));
+      require_free_space(output.save_to, tensors);
+      say("would write");
       continue;
     }
-    prepare_output(output.save_to, output.save_option, input_files);
-    say("wrote", stream_checkpoint(output.save_to, tensors, metadata, "merging"));
+    CheckpointOutput written{.path = output.save_to, .metadata = std::move(metadata)};
+    if (output.has_training_counts) written.torch.state_dict_beside = {{"epoch", 0}, {"global_step", 0}};
+    write_checkpoint(written, tensors, "merging");
+    say("wrote");
   }
   log::info("done in {:.1f} s", seconds_since(start));
   return 0;
@@ -116,9 +118,8 @@ int merge_loras(const LoraMergeRequest& request) {
     log::info("would write {}", summary);
     return 0;
   }
-  prepare_output(request.save_to, "--save_to", files);
   if (!request.has_metadata) {
-    write_safetensors(request.save_to, result.tensors);
+    write_lora(request.save_to, result.tensors, std::nullopt);
   } else {
     std::vector<const Metadata*> metadata;
     for (const MergeInput& input : request.inputs) metadata.push_back(&input.file->metadata());
@@ -166,7 +167,8 @@ int run_merge(const MergeLoraOptions& options, MergeCommand command) {
                                                 .file = *options.sd_model,
                                                 .save_option = "--save_to",
                                                 .save_to = options.save_to,
-                                                .has_metadata = !options.no_metadata && !is_old}},
+                                                .has_metadata = !options.no_metadata && !is_old,
+                                                .has_training_counts = true}},
                                    .inputs = std::move(inputs),
                                    .rules = rules,
                                    .save_dtype = save_dtype,

@@ -17,14 +17,15 @@ namespace difftune {
 std::vector<MergeInput> open_merge_inputs(const std::vector<std::string>& models, const std::vector<double>& ratios);
 
 // A checkpoint that the files are merged into.
-struct CheckpointOutput {
+struct MergeOutput {
   std::string option, file;          // where it comes from
   std::string save_option, save_to;  // where it goes
   bool has_metadata = true;
+  bool has_training_counts = false;  // a .ckpt of Stable Diffusion says how long it was trained
 };
 
 struct CheckpointMergeRequest {
-  std::vector<CheckpointOutput> outputs;
+  std::vector<MergeOutput> outputs;
   std::vector<MergeInput> inputs;
   MergeRules rules;
   c10::ScalarType save_dtype = c10::ScalarType::Float;

@@ -3,10 +3,10 @@
 #include <chrono>
 
 #include "train/model_spec.h"
+#include "weight_tools/checkpoint_output.h"
 #include "weight_tools/tool_files.h"
 #include "weights/model_hash.h"
 #include "weights/open_weights.h"
-#include "weights/safetensors.h"
 
 namespace difftune {
 
@@ -54,11 +54,17 @@ std::optional<std::string> first_entry(const std::vector<const Metadata*>& metad
   return std::nullopt;
 }
 
-void write_lora(const std::string& save_to, const std::vector<NamedTensor>& tensors, Metadata metadata) {
-  const LoraHashes hashes = lora_hashes(tensors, metadata);
-  metadata["sshs_model_hash"] = hashes.sshs_model_hash;
-  metadata["sshs_legacy_hash"] = hashes.sshs_legacy_hash;
-  write_safetensors(save_to, tensors, metadata);
+void write_lora(const std::string& save_to, const std::vector<NamedTensor>& tensors, std::optional<Metadata> metadata) {
+  if (metadata) {
+    const LoraHashes hashes = lora_hashes(tensors, *metadata);
+    metadata->insert_or_assign("sshs_model_hash", hashes.sshs_model_hash);
+    metadata->insert_or_assign("sshs_legacy_hash", hashes.sshs_legacy_hash);
+  }
+  std::vector<TensorRecipe> recipes;
+  for (const auto& [name, tensor] : tensors) {
+    recipes.push_back({{name, tensor.scalar_type(), tensor.sizes().vec()}, [tensor = tensor] { return tensor; }, {}});
+  }
+  write_checkpoint({.path = save_to, .metadata = std::move(metadata)}, recipes, "writing");
 }
 
 }  // namespace difftune

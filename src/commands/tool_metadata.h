@@ -28,7 +28,7 @@ Metadata network_entries(const NetworkFacts& facts);
 // The first value of an entry among several files.
 std::optional<std::string> first_entry(const std::vector<const Metadata*>& metadata, const std::string& key);
 
-// Writes a LoRA with its hashes added to `metadata`.
-void write_lora(const std::string& save_to, const std::vector<NamedTensor>& tensors, Metadata metadata);
+// Writes a LoRA, with its hashes added to `metadata` where it has any.
+void write_lora(const std::string& save_to, const std::vector<NamedTensor>& tensors, std::optional<Metadata> metadata);
 
 }  // namespace difftune

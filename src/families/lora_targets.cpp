@@ -11,7 +11,7 @@
 namespace difftune {
 namespace {
 
-constexpr std::string_view kWeight = ".weight";
+constexpr std::string_view kWeight = ".weight", kSd2TextEncoder = "cond_stage_model.model.";
 
 std::string underscored(std::string_view path) {
   std::string name(path);
@@ -60,7 +60,7 @@ constexpr std::array kComponents = {
     Component{"model.diffusion_model.", "lora_unet_", "", Component::Layout::ldm_unet},
     Component{"diffusion_model.", "lora_unet_", "", Component::Layout::as_stored},
     Component{"cond_stage_model.transformer.", "lora_te_", "lora_te1_", Component::Layout::clip_l},
-    Component{"cond_stage_model.model.", "lora_te_", "lora_te1_", Component::Layout::open_clip},
+    Component{kSd2TextEncoder, "lora_te_", "lora_te1_", Component::Layout::open_clip},
     Component{"conditioner.embedders.0.transformer.", "lora_te1_", "lora_te_", Component::Layout::clip_l},
     Component{"conditioner.embedders.1.model.", "lora_te2_", "", Component::Layout::open_clip},
     Component{"text_encoders.clip_l.transformer.", "lora_te1_", "", Component::Layout::as_stored},
@@ -284,9 +284,10 @@ class LoraTargets::Builder {
     const auto [place, is_new] = maps_.try_emplace(component.key_prefix);
     if (is_new) {
       const std::string prefix(component.key_prefix);
-      const bool is_clip_l = component.layout == Component::Layout::clip_l;
-      place->second =
-          is_clip_l ? clip_l_name_map(prefix) : open_clip_name_map(count_resblocks(checkpoint_, prefix), prefix);
+      // SD 2.x takes the last layer but one's output, so that the last has no LoRA.
+      const int num_layers = count_resblocks(checkpoint_, prefix) - (prefix == kSd2TextEncoder ? 1 : 0);
+      place->second = component.layout == Component::Layout::clip_l ? clip_l_name_map(prefix)
+                                                                    : open_clip_name_map(num_layers, prefix);
     }
     return place->second;
   }

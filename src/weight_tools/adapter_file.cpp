@@ -35,6 +35,10 @@ constexpr std::array kSuffixes = {
     Suffix{".lora_linear_layer.up.weight", AdapterPart::up},
     Suffix{"_lora.down.weight", AdapterPart::down},
     Suffix{"_lora.up.weight", AdapterPart::up},
+    Suffix{".down.weight", AdapterPart::down},
+    Suffix{".up.weight", AdapterPart::up},
+    Suffix{".down", AdapterPart::down},  // ControlLoRA
+    Suffix{".up", AdapterPart::up},
     Suffix{".hada_w1_a", AdapterPart::hada_w1_a},
     Suffix{".hada_w1_b", AdapterPart::hada_w1_b},
     Suffix{".hada_w2_a", AdapterPart::hada_w2_a},

@@ -111,7 +111,7 @@ void write_checkpoint(const CheckpointOutput& output, const std::vector<TensorRe
   for (const TensorRecipe& recipe : recipes) tensors.push_back(recipe.tensor);
   Maker maker(recipes, label);
   const TensorProvider provide = [&](const std::string& name) { return maker.make(name); };
-  if (output.path.extension() == ".safetensors") {
+  if (output.path.extension() == ".safetensors" || output.path.extension() == ".sft") {
     write_safetensors(output.path, tensors, provide, output.metadata, output.style);
   } else {
     write_torch_checkpoint(output.path, tensors, provide, output.torch);

@@ -30,7 +30,7 @@ TensorRecipe copy_recipe(std::string name, const TensorRecipe::Input& input,
                          std::optional<c10::ScalarType> dtype = std::nullopt);
 
 struct CheckpointOutput {
-  fs::path path;  // .safetensors, or anything else for a PyTorch checkpoint
+  fs::path path;  // .safetensors or .sft, or anything else for a PyTorch checkpoint
   std::optional<Metadata> metadata;
   SafetensorsStyle style = SafetensorsStyle::library;
   TorchFileContent torch;

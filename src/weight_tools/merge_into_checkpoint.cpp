@@ -1,12 +1,11 @@
 #include "weight_tools/merge_into_checkpoint.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/sum.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "families/family_identity.h"
 #include "families/saved_keys.h"
 #include "weight_tools/tool_files.h"
@@ -15,20 +14,8 @@ namespace difftune {
 namespace {
 
 // So many elements of a weight are changed at a time: they stay in a core's cache through all operations.
-constexpr int64_t kChunkElements = 1 << 18;
-
-// A sum is finite where every term is: one pass without a mask. (fp32 weights are far from overflowing it.)
-bool is_finite(const at::Tensor& values) {
-  const at::Tensor wide = values.element_size() == 1 ? values.to(at::kFloat) : values;
-  return std::isfinite(at::sum(wide, at::kFloat).item<float>());
-}
-
-void require_finite(const at::Tensor& values, const TensorSource& source, const std::string& key, const char* what) {
-  if (is_finite(values)) return;
-  fail("{}: {} holds a NaN or an infinity{}", source.path().string(), key, what);
-}
-
-constexpr const char* kOverflow = " in the precision of the output; --save_precision bf16 or float has a wider range";
+constexpr int64_t kChunkElements = 1 << 17;
+constexpr size_t kChunksWorthAThread = 8;
 
 [[noreturn]] void fail_without_match(const AdapterFile& file,
                                      const std::vector<std::shared_ptr<const TensorSource>>& checkpoints) {
@@ -83,35 +70,30 @@ void CheckpointMerge::plan(const MergeInput& input, const std::vector<std::uniqu
 at::Tensor CheckpointMerge::tensor(size_t checkpoint, const std::string& key, c10::ScalarType dtype) const {
   const TensorSource& source = *checkpoints_[checkpoint];
   const auto found = changes_[checkpoint].find(key);
-  if (found != changes_[checkpoint].end()) return changed(source, key, found->second, dtype);
+  if (found != changes_[checkpoint].end()) return changed(source.tensor(key), found->second, dtype);
   const at::Tensor stored = source.tensor(key);
-  if (!stored.is_floating_point()) return stored;
-  require_finite(stored, source, key, "");
-  const at::Tensor converted = stored.to(dtype);
-  if (dtype != stored.scalar_type()) require_finite(converted, source, key, kOverflow);
-  return converted;
+  return stored.is_floating_point() ? stored.to(dtype) : stored;
 }
 
-std::vector<StreamedTensor> CheckpointMerge::tensors(size_t checkpoint, c10::ScalarType dtype) const {
-  const TensorSource& source = *checkpoints_[checkpoint];
-  const SavedKeys saved_keys(source);
-  std::vector<StreamedTensor> tensors;
-  for (const std::string& key : source.keys()) {
+std::vector<TensorRecipe> CheckpointMerge::recipes(size_t checkpoint, c10::ScalarType dtype) const {
+  const auto& source = checkpoints_[checkpoint];
+  const SavedKeys saved_keys(*source);
+  std::vector<TensorRecipe> recipes;
+  for (const std::string& key : source->keys()) {
     const SavedKey saved = saved_keys(key);
     if (saved.how == SavedKey::How::left_out) continue;
-    const TensorInfo info = source.info(key);
+    const TensorInfo info = source->info(key);
     const bool converts = saved.how == SavedKey::How::converted && c10::isFloatingType(info.dtype);
     const auto written = converts ? dtype : info.dtype;
-    tensors.push_back({{saved.name, written, info.shape},
+    recipes.push_back({{saved.name, written, info.shape},
                        [this, checkpoint, key, written] { return tensor(checkpoint, key, written); },
-                       [&source, key] { source.drop_pages(key); }});
+                       {{source, key}}});
   }
-  return tensors;
+  return recipes;
 }
 
-at::Tensor CheckpointMerge::changed(const TensorSource& source, const std::string& key,
-                                    const std::vector<Change>& changes, c10::ScalarType dtype) const {
-  const at::Tensor stored = source.tensor(key);
+at::Tensor CheckpointMerge::changed(const at::Tensor& stored, const std::vector<Change>& changes,
+                                    c10::ScalarType dtype) const {
   at::Tensor result = at::empty(stored.sizes(), stored.options().dtype(dtype));
   std::vector<WeightChange> loaded;
   std::vector<double> ratios;
@@ -127,8 +109,8 @@ at::Tensor CheckpointMerge::changed(const TensorSource& source, const std::strin
   const int64_t num_rows = stored.size(0),
                 columns = std::max<int64_t>(1, stored.numel() / std::max<int64_t>(1, num_rows));
   const int64_t step = is_row_by_row ? std::max<int64_t>(1, kChunkElements / columns) : num_rows;
-  for (int64_t row = 0; row < num_rows; row += step) {
-    const int64_t count = std::min(step, num_rows - row);
+  const auto merge_rows = [&](size_t chunk) {
+    const int64_t row = static_cast<int64_t>(chunk) * step, count = std::min(step, num_rows - row);
     at::Tensor weight = stored.narrow(0, row, count).to(rules_.precision, /*non_blocking=*/false, /*copy=*/true);
     for (size_t i = 0; i < changes.size(); ++i) {
       const int64_t begin = std::max(row, changes[i].first_row);
@@ -141,11 +123,11 @@ at::Tensor CheckpointMerge::changed(const TensorSource& source, const std::strin
         apply_change(loaded[i], ratios[i], part);
       }
     }
-    require_finite(weight, source, key, " after merging");
-    const at::Tensor place = result.narrow(0, row, count);
-    place.copy_(weight);
-    if (dtype != rules_.precision) require_finite(place, source, key, kOverflow);
-  }
+    result.narrow(0, row, count).copy_(weight);
+  };
+  const auto num_chunks = static_cast<size_t>((num_rows + step - 1) / step);
+  // Starting threads costs more than a few chunks.
+  parallel_for(num_chunks, merge_rows, num_chunks < kChunksWorthAThread ? 1 : 0);
   return result;
 }
 

@@ -10,7 +10,7 @@
 #include "weight_tools/adapter_change.h"
 #include "weight_tools/adapter_file.h"
 #include "weight_tools/block_weights.h"
-#include "weight_tools/stream_checkpoint.h"
+#include "weight_tools/checkpoint_output.h"
 
 namespace difftune {
 
@@ -39,12 +39,11 @@ class CheckpointMerge {
                   const MergeRules& rules);
 
   // The tensor `key` of a checkpoint with everything merged that belongs there, in `dtype` (integers keep theirs).
-  // Throws UserError that names the tensor where it, or what becomes of it, holds a NaN or an infinity.
   at::Tensor tensor(size_t checkpoint, const std::string& key, c10::ScalarType dtype) const;
 
   // All tensors of a checkpoint as they are written in `dtype`, under the names that they are saved by. The merge must
   // outlive them.
-  std::vector<StreamedTensor> tensors(size_t checkpoint, c10::ScalarType dtype) const;
+  std::vector<TensorRecipe> recipes(size_t checkpoint, c10::ScalarType dtype) const;
 
   struct FileReport {
     size_t num_matched = 0;
@@ -61,8 +60,7 @@ class CheckpointMerge {
     double ratio, block_factor;
   };
   void plan(const MergeInput& input, const std::vector<std::unique_ptr<LoraTargets>>& targets);
-  at::Tensor changed(const TensorSource& source, const std::string& key, const std::vector<Change>& changes,
-                     c10::ScalarType dtype) const;
+  at::Tensor changed(const at::Tensor& stored, const std::vector<Change>& changes, c10::ScalarType dtype) const;
 
   std::vector<std::shared_ptr<const TensorSource>> checkpoints_;
   std::vector<MergeInput> inputs_;

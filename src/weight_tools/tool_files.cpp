@@ -2,32 +2,13 @@
 
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
-#include "base/error.h"
+#include "weight_tools/checkpoint_output.h"
 
 namespace difftune {
 
 void check_output(const fs::path& output, std::string_view option, std::span<const std::string> inputs) {
-  std::error_code ec;
-  if (fs::is_directory(output, ec)) {
-    fail("{} {}: is a folder, expected the name of the file to write", option, output.string());
-  }
-  const std::string extension = output.extension().string();
-  if (extension != ".safetensors" && extension != ".sft") {
-    throw UsageError(fmt::format("{} {}: only .safetensors files are written; a pickle can run code when it is read",
-                                 option, output.string()));
-  }
-  for (const std::string& input : inputs) {
-    if (fs::equivalent(output, input, ec)) {
-      fail("{} {}: is also an input ({}); give the output another name", option, output.string(), input);
-    }
-  }
-}
-
-void prepare_output(const fs::path& output, std::string_view option, std::span<const std::string> inputs) {
-  check_output(output, option, inputs);
-  require_writable_folder(output.has_parent_path() ? output.parent_path() : fs::path("."), option);
+  const std::vector<fs::path> paths(inputs.begin(), inputs.end());
+  require_new_file(output, paths, option);
 }
 
 std::string list_some(std::span<const std::string> names, size_t at_most) {

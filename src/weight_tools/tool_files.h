@@ -10,12 +10,8 @@
 
 namespace difftune {
 
-// Throws UserError where the output of `option` is a folder, or one of the inputs (however its path is spelled), and
-// UsageError where its name does not end in .safetensors.
+// require_new_file() for paths as options give them.
 void check_output(const fs::path& output, std::string_view option, std::span<const std::string> inputs);
-
-// check_output(), and creates the output's folder and proves that it can be written to.
-void prepare_output(const fs::path& output, std::string_view option, std::span<const std::string> inputs);
 
 // "a, b, c and 4 more".
 std::string list_some(std::span<const std::string> names, size_t at_most = 8);

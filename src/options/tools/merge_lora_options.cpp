@@ -17,7 +17,8 @@ void describe_files(MergeLoraOptions& options, OptionTable& table) {
             "LoKr, DoRA and OFT.",
             {.metavar = "FILE ...", .required = true});
   table.add("ratios", &options.ratios, "Strength of each file of --models.");
-  table.add("save_to", &options.save_to, "The .safetensors file to write.", {.metavar = "FILE", .required = true});
+  table.add("save_to", &options.save_to, "The file to write: .safetensors, or .ckpt or .pt for a PyTorch file.",
+            {.metavar = "FILE", .required = true});
 }
 
 void describe_precision(MergeLoraOptions& options, OptionTable& table) {
