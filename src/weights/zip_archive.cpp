@@ -244,7 +244,7 @@ void ZipWriter::commit() {
     append(end, end64);
     append(end, uint32_t{1});
   }
-  const auto num_entries = is_zip64 ? UINT16_MAX : static_cast<uint16_t>(num_entries_);
+  const auto num_entries = static_cast<uint16_t>(is_zip64 ? UINT16_MAX : num_entries_);
   append(end, kEndOfDirectory);
   append(end, uint32_t{0});
   append(end, num_entries);
