@@ -36,9 +36,12 @@ class CheckpointReader : public nn::ParameterReader {
  private:
   bool keeps_stored_dtype(const at::Tensor& stored) const {
     const auto type = stored.scalar_type();
-    if (!device_.is_cpu() || dtype_ != at::kFloat || (type != at::kHalf && type != at::kBFloat16)) return false;
-    const bool as_in_file = storage_ == Storage::as_in_file;
-    const int64_t large_kernel = as_in_file ? 500'000 : 4'000'000, large_matrix = as_in_file ? 100'000 : 20'000'000;
+    const bool as_in_file = storage_ == Storage::as_in_file, is_half = type == at::kHalf || type == at::kBFloat16;
+    if (as_in_file && stored.dim() == 2 && (type == at::kFloat8_e4m3fn || (is_half && device_.is_cpu()))) {
+      return stored.numel() >= 100'000;
+    }
+    if (!is_half || !device_.is_cpu() || dtype_ != at::kFloat) return false;
+    const int64_t large_kernel = as_in_file ? 500'000 : 4'000'000, large_matrix = 20'000'000;
     return stored.numel() >= (stored.dim() == 4 ? large_kernel : large_matrix);
   }
 

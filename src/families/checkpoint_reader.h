@@ -8,13 +8,13 @@
 
 namespace difftune {
 
-// How weights in half precision are kept where the model computes in fp32 on the CPU. The layers widen them as they use
-// them, exactly; only frozen models can be kept so.
+// How weights in half precision are kept where the model computes in another dtype on the CPU. The layers convert them
+// as they use them; only frozen models can be kept so.
 enum class Storage {
-  // Large convolutions and tables stay narrow: matrices, which are most of a small model, are used too often.
+  // For fp32 large convolutions and tables stay narrow: matrices, which are most of a small model, are used too often.
   narrow_where_large,
-  // Matrices stay in the mapped file, and convolutions narrow: half the memory, for large models, whose matrices are
-  // read for few rows at a time.
+  // Matrices stay in the mapped file (those of float8_e4m3fn on a GPU as well), and convolutions narrow: for large
+  // models, whose matrices are read for few rows at a time.
   as_in_file,
 };
 
