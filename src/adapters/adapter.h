@@ -20,6 +20,15 @@ struct AdapterTarget {
   int component = 0;  // 0: the denoiser; 1, 2, 3: the text encoders in order
   // Layers that take part only where convolutions are asked for (resnets, changes of resolution).
   bool is_convolutional_block = false;
+  // What a network module's arguments call it: its kind ("img_attn"), and its place in a numbered group of blocks
+  // ("double_blocks").
+  std::string kind = {};
+  std::string group = {};
+  int64_t block = -1;
+  // Whether it takes part without a rank of its own.
+  bool is_default = true;
+  // Output features of parts that can be adapted one by one (q, k, v, MLP); empty where there are none.
+  std::vector<int64_t> part_sizes = {};
 };
 
 // Parameters that share a learning rate.

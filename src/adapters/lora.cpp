@@ -2,43 +2,37 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/conv2d.h>
-#include <ATen/ops/dropout.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/norm.h>
-#include <ATen/ops/rand.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/zeros.h>
+
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <regex>
 
+#include "adapters/lora_module.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "nn/frozen.h"
 
 namespace difftune {
 namespace {
 
 constexpr std::string_view kDown = ".lora_down.weight", kUp = ".lora_up.weight", kAlpha = ".alpha";
 
-// The default initial values of LibTorch's Linear and Conv2d: kaiming_uniform with a = sqrt(5), that is
-// sqrt(3) × sqrt(2 / (1 + a²)) / sqrt(fan_in), in this order of operations.
-at::Tensor draw_uniform_fan_in(at::IntArrayRef shape, int64_t fan_in, const at::Generator& generator) {
-  const double a = std::sqrt(5.0);
-  const double deviation = std::sqrt(2.0 / (1 + a * a)) / std::sqrt(static_cast<double>(fan_in));
-  const double bound = std::sqrt(3.0) * deviation;
-  return at::empty(shape, at::kFloat).uniform_(-bound, bound, generator);
-}
-
-bool is_large_conv(const nn::Layer& layer) {
-  return layer.kind() == nn::Layer::Kind::conv2d && static_cast<const nn::Conv2d&>(layer).kernel() > 1;
-}
-
-int64_t kernel_of(const nn::Layer& layer) {
-  return layer.kind() == nn::Layer::Kind::conv2d ? static_cast<const nn::Conv2d&>(layer).kernel() : 1;
+// The first pattern that is found in `name`.
+template <typename T>
+std::optional<size_t> first_match(const std::vector<std::pair<std::string, T>>& patterns, const std::string& name) {
+  for (size_t i = 0; i < patterns.size(); ++i) {
+    try {
+      if (std::regex_search(name, std::regex(patterns[i].first))) return i;
+    } catch (const std::regex_error& error) {
+      throw UsageError(
+          fmt::format("--network_args: '{}' is not a regular expression: {}", patterns[i].first, error.what()));
+    }
+  }
+  return std::nullopt;
 }
 
 // The alpha of a module in a LoRA file, or nullopt where it has none.
@@ -59,120 +53,54 @@ at::Tensor product(const at::Tensor& up, const at::Tensor& down, at::IntArrayRef
 
 }  // namespace
 
-class LoraNetwork::Module : public nn::LayerAdapter {
- public:
-  Module(const AdapterTarget& target, const LoraConfig& config, int64_t rank, double alpha, at::Generator generator)
-      : target_(target), config_(config), rank_(rank), alpha_(alpha == 0 ? static_cast<double>(rank) : alpha) {
-    const nn::Layer& layer = *target.layer;
-    std::vector<int64_t> down_shape = {rank, layer.in_features()}, up_shape = {layer.out_features(), rank};
-    if (layer.kind() == nn::Layer::Kind::conv2d) {
-      const int64_t kernel = kernel_of(layer);
-      down_shape.insert(down_shape.end(), {kernel, kernel});
-      up_shape.insert(up_shape.end(), {1, 1});
-    }
-    const int64_t fan_in = layer.in_features() * kernel_of(layer) * kernel_of(layer);
-    draw_uniform_fan_in(down_shape, fan_in, generator);
-    draw_uniform_fan_in(up_shape, rank, generator);
-    down_ = draw_uniform_fan_in(down_shape, fan_in, generator);
-    up_ = at::zeros(up_shape, at::kFloat);
-  }
-
-  void attach(c10::Device device, c10::ScalarType dtype) {
-    down_ = down_.to(device, dtype).requires_grad_(true);
-    up_ = up_.to(device, dtype).requires_grad_(true);
-    target_.layer->set_adapter(this);
-  }
-  void detach() {
-    if (target_.layer->adapter() == this) target_.layer->set_adapter(nullptr);
-  }
-
-  at::Tensor forward(const nn::Layer& layer, const at::Tensor& input) override {
-    const bool has_dropout = is_training && (config_.dropout || config_.rank_dropout || config_.module_dropout);
-    if (!has_dropout && !is_large_conv(layer)) return fused_forward(layer, input);
-    const at::Tensor base = layer.base_forward(input);
-    if (is_training && config_.module_dropout && at::rand({1}).item<float>() < *config_.module_dropout) return base;
-    double strength = scale();
-    at::Tensor hidden = apply_down(layer, input);
-    if (is_training && config_.dropout) hidden = at::dropout(hidden, *config_.dropout, true);
-    if (is_training && config_.rank_dropout) {
-      hidden = hidden * rank_mask(hidden);
-      strength /= 1 - *config_.rank_dropout;
-    }
-    const at::Tensor up = up_.to(input.scalar_type());
-    return base + (hidden.dim() == 4 ? at::conv2d(hidden, up) : at::linear(hidden, up)) * strength;
-  }
-
-  const AdapterTarget& target() const { return target_; }
-  const std::string& name() const { return target_.name; }
-  double scale() const { return multiplier * alpha_ / static_cast<double>(rank_); }
-  double alpha() const { return alpha_; }
-  int64_t rank() const { return rank_; }
-  at::Tensor& down() { return down_; }
-  at::Tensor& up() { return up_; }
-  void set_alpha(double alpha) { alpha_ = alpha; }
-
-  bool is_training = true;
-  double multiplier = 1;
-
- private:
-  // Linear, and a 1x1 convolution as a linear map of channels-last pixels.
-  at::Tensor fused_forward(const nn::Layer& layer, const at::Tensor& input) const {
-    const at::Tensor down = down_.flatten(1), up = up_.flatten(1), weight = layer.weight.flatten(1);
-    if (layer.kind() == nn::Layer::Kind::linear) {
-      return nn::frozen_linear_low_rank(input, weight, layer.bias, down, up, scale());
-    }
-    const at::Tensor pixels = input.permute({0, 2, 3, 1});
-    return nn::frozen_linear_low_rank(pixels, weight, layer.bias, down, up, scale()).permute({0, 3, 1, 2});
-  }
-
-  at::Tensor apply_down(const nn::Layer& layer, const at::Tensor& input) const {
-    const at::Tensor down = down_.to(input.scalar_type());
-    if (layer.kind() == nn::Layer::Kind::linear) return at::linear(input, down);
-    const auto& conv = static_cast<const nn::Conv2d&>(layer);
-    return at::conv2d(input, down, {}, conv.stride(), conv.padding());
-  }
-
-  // 0 or 1 for each sample and rank, in the shape that multiplies `hidden`.
-  at::Tensor rank_mask(const at::Tensor& hidden) const {
-    const auto options = hidden.options().dtype(at::kFloat);
-    const at::Tensor mask = at::rand({hidden.size(0), rank_}, options).gt(*config_.rank_dropout).to(hidden.dtype());
-    if (hidden.dim() == 3) return mask.unsqueeze(1);
-    if (hidden.dim() == 4) return mask.unsqueeze(-1).unsqueeze(-1);
-    return mask;
-  }
-
-  AdapterTarget target_;
-  const LoraConfig& config_;
-  int64_t rank_;
-  double alpha_;
-  at::Tensor down_, up_;
-};
-
 LoraNetwork::LoraNetwork(const LoraConfig& config, const std::vector<AdapterTarget>& targets, at::Generator generator,
                          c10::Device device, c10::ScalarType dtype)
     : config_(config) {
+  if (config_.ggpo_sigma.has_value() != config_.ggpo_beta.has_value()) {
+    throw UsageError("--network_args: ggpo_sigma and ggpo_beta go together; one of them is missing");
+  }
   // Text encoders come before the denoiser, whatever order the family lists them in.
   for (const bool denoiser : {false, true}) {
     for (const auto& target : targets) {
       if ((target.component == 0) != denoiser) continue;
-      const bool large = is_large_conv(*target.layer);
-      int64_t rank = large ? config_.conv_rank.value_or(0) : config_.rank;
-      double alpha = large ? config_.conv_alpha : config_.alpha;
-      if (config_.dims_by_module) {
-        const auto found = config_.dims_by_module->find(target.name);
-        rank = found == config_.dims_by_module->end() ? 0 : found->second.first;
-        alpha = rank > 0 ? found->second.second : 0;
-      } else if (target.is_convolutional_block && !config_.conv_rank) {
-        continue;
-      }
+      const auto [rank, alpha] = rank_of(target);
+      if (config_.is_verbose) log::info("{}: rank {}", target.name, rank);
       if (rank <= 0) continue;
-      auto module = std::make_unique<Module>(target, config_, rank, alpha, generator);
+      auto module = std::make_unique<LoraModule>(target, config_, rank, alpha, generator);
       const bool is_trained = denoiser ? config_.train_denoiser : config_.train_text_encoders;
       if (is_trained) modules_.push_back(std::move(module));
     }
   }
-  if (modules_.empty()) fail("--network_module networks.lora: no layer of the model takes a LoRA with these settings");
+  if (modules_.empty()) fail("--network_module: no layer of the model takes a LoRA with these settings");
   for (auto& module : modules_) module->attach(device, dtype);
+}
+
+std::pair<int64_t, double> LoraNetwork::rank_of(const AdapterTarget& target) const {
+  if (config_.dims_by_module) {
+    const auto found = config_.dims_by_module->find(target.name);
+    return found == config_.dims_by_module->end() ? std::pair<int64_t, double>(0, 0) : found->second;
+  }
+  const auto by_kind = config_.rank_by_kind.find(target.kind);
+  const bool has_kind = by_kind != config_.rank_by_kind.end();
+  if (!target.is_default && !has_kind) return {0, 0};
+  if (config_.groups && !target.group.empty() &&
+      std::find(config_.groups->begin(), config_.groups->end(), target.group) == config_.groups->end()) {
+    return {0, 0};
+  }
+  if (const auto match = first_match(config_.rank_by_pattern, target.name)) {
+    return {config_.rank_by_pattern[*match].second, config_.alpha};
+  }
+  if (is_large_conv(*target.layer) && (config_.conv_rank || !has_kind)) {
+    return {config_.conv_rank.value_or(0), config_.conv_alpha};
+  }
+  if (target.is_convolutional_block && !config_.conv_rank && !config_.enters_convolutional_blocks) return {0, 0};
+  const auto blocks = config_.blocks_by_group.find(target.group);
+  if (blocks != config_.blocks_by_group.end() &&
+      std::none_of(blocks->second.begin(), blocks->second.end(),
+                   [&](const auto& range) { return range.first <= target.block && target.block <= range.second; })) {
+    return {0, 0};
+  }
+  return {has_kind ? by_kind->second : config_.rank, config_.alpha};
 }
 
 LoraNetwork::~LoraNetwork() {
@@ -199,16 +127,26 @@ std::vector<AdapterParameterGroup> LoraNetwork::parameter_groups(const AdapterLe
 
   std::vector<AdapterParameterGroup> groups;
   for (const auto& part : parts) {
-    AdapterParameterGroup group{part.name, {}, part.rate},
-        plus{part.name + " plus", {}, part.rate * part.plus.value_or(1)};
+    // By pattern first, in the order of their numbers as text, then the others.
+    std::map<std::string, std::pair<AdapterParameterGroup, AdapterParameterGroup>> made;
     for (const auto& module : modules_) {
       const auto& components = part.components;
       if (std::find(components.begin(), components.end(), module->target().component) == components.end()) continue;
-      group.parameters.push_back(module->down());
-      (part.plus ? plus : group).parameters.push_back(module->up());
+      const auto match = first_match(config_.rate_by_pattern, module->name());
+      const std::string suffix = match ? fmt::format(" reg_lr_{}", *match) : "";
+      const double rate = match ? config_.rate_by_pattern[*match].second : part.rate;
+      auto [entry, is_new] = made.try_emplace(match ? suffix : "~");
+      if (is_new) {
+        entry->second.first = {part.name + suffix, {}, rate};
+        entry->second.second = {part.name + suffix + " plus", {}, rate * part.plus.value_or(1)};
+      }
+      entry->second.first.parameters.push_back(module->down());
+      (part.plus ? entry->second.second : entry->second.first).parameters.push_back(module->up());
     }
-    for (auto* made : {&group, &plus}) {
-      if (!made->parameters.empty() && made->learning_rate != 0) groups.push_back(std::move(*made));
+    for (auto& [key, pair] : made) {
+      for (auto* group : {&pair.first, &pair.second}) {
+        if (!group->parameters.empty() && group->learning_rate != 0) groups.push_back(std::move(*group));
+      }
     }
   }
   return groups;
@@ -227,12 +165,13 @@ std::vector<NamedTensor> LoraNetwork::state() const {
   std::vector<NamedTensor> result;
   for (const auto& module : modules_) {
     // A loaded alpha may be a fraction.
-    const bool is_whole = module->alpha() == std::floor(module->alpha());
+    const double alpha = module->alpha_in_file();
+    const bool is_whole = alpha == std::floor(alpha);
     const bool keeps_integer = config_.alpha_is_integer && is_whole && !is_large_conv(*module->target().layer);
     result.emplace_back(module->name() + std::string(kAlpha),
-                        at::scalar_tensor(module->alpha(), keeps_integer ? at::kLong : at::kFloat));
+                        at::scalar_tensor(alpha, keeps_integer ? at::kLong : at::kFloat));
     result.emplace_back(module->name() + std::string(kDown), module->down().detach());
-    result.emplace_back(module->name() + std::string(kUp), module->up().detach());
+    result.emplace_back(module->name() + std::string(kUp), module->full_up().detach());
   }
   return result;
 }
@@ -240,21 +179,26 @@ std::vector<NamedTensor> LoraNetwork::state() const {
 void LoraNetwork::load(const TensorSource& source) {
   const at::NoGradGuard no_grad;
   int64_t num_loaded = 0;
-  for (auto& [key, parameter] : parameters()) {
-    if (!source.contains(key)) continue;
-    const at::Tensor value = source.tensor(key);
-    if (value.sizes() != parameter.sizes()) {
-      fail("{}: {} has shape {}, expected {} (another rank: --dim_from_weights takes the file's)",
-           source.path().string(), key, fmt::join(value.sizes(), "x"), fmt::join(parameter.sizes(), "x"));
+  for (const auto& module : modules_) {
+    for (const bool is_up : {false, true}) {
+      const std::string key = module->name() + std::string(is_up ? kUp : kDown);
+      if (!source.contains(key)) continue;
+      at::Tensor& parameter = is_up ? module->up() : module->down();
+      const at::Tensor stored = source.tensor(key);
+      const at::Tensor value = is_up ? module->parts_of(stored) : stored;
+      if (value.sizes() != parameter.sizes()) {
+        fail("{}: {} has shape {}, expected {} (another rank: --dim_from_weights takes the file's)",
+             source.path().string(), key, fmt::join(value.sizes(), "x"), fmt::join(parameter.sizes(), "x"));
+      }
+      parameter.copy_(value);
+      ++num_loaded;
     }
-    parameter.copy_(value);
-    ++num_loaded;
   }
   if (num_loaded == 0) {
     fail("{}: none of its {} keys belongs to a LoRA of this model", source.path().string(), source.keys().size());
   }
   for (auto& module : modules_) {
-    if (const auto alpha = read_alpha(source, module->name())) module->set_alpha(*alpha);
+    if (const auto alpha = read_alpha(source, module->name())) module->set_alpha_of_file(*alpha);
   }
   const auto expected = static_cast<int64_t>(parameters().size());
   if (num_loaded < expected) {
@@ -288,7 +232,7 @@ LoraNetwork::WeightNorms LoraNetwork::limit_weight_norms(double max_norm) {
   WeightNorms result;
   for (auto& module : modules_) {
     const double scale = module->alpha() / static_cast<double>(module->rank());
-    const at::Tensor change = at::mm(module->up().flatten(1), module->down().flatten(1)) * scale;
+    const at::Tensor change = at::mm(module->full_up().flatten(1), module->down().flatten(1)) * scale;
     const double norm = at::norm(change).item<double>();
     const double ratio = norm > max_norm ? max_norm / norm : 1;
     if (ratio != 1) {
@@ -308,11 +252,34 @@ std::vector<std::pair<std::string, double>> LoraNetwork::change_norms() const {
   for (const auto& module : modules_) {
     const double scale = module->alpha() / static_cast<double>(module->rank());
     // |B A| = sqrt(tr(BᵀB AAᵀ)): no product of the layer's size is formed.
-    const at::Tensor up = module->up().flatten(1).to(at::kFloat), down = module->down().flatten(1).to(at::kFloat);
+    const at::Tensor up = module->full_up().flatten(1).to(at::kFloat), down = module->down().flatten(1).to(at::kFloat);
     const double square = (at::mm(up.t(), up) * at::mm(down, down.t())).sum().item<double>();
     result.emplace_back(module->name(), scale * std::sqrt(std::max(square, 0.0)));
   }
   return result;
+}
+
+LoraNetwork::GradientNorms LoraNetwork::observe_gradients() {
+  const at::NoGradGuard no_grad;
+  GradientNorms sum;
+  double change = 0, weight = 0;
+  int64_t count = 0;
+  for (auto& module : modules_) {
+    const auto norms = module->observe_gradient();
+    if (!norms) continue;
+    ++count;
+    sum.gradient += norms->gradient;
+    change += norms->change.value_or(0);
+    weight += norms->weight.value_or(0);
+  }
+  if (count == 0) return {};
+  const auto n = static_cast<double>(count);
+  GradientNorms mean{sum.gradient / n, {}, {}};
+  if (is_perturbed()) {
+    mean.change = change / n;
+    mean.weight = weight / n;
+  }
+  return mean;
 }
 
 std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& file) {
@@ -330,6 +297,19 @@ std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& 
   }
   if (dims.empty()) fail("{}: holds no LoRA (no key ends in {})", file.path().string(), kDown);
   return dims;
+}
+
+void draw_unused_initial_values(const TensorSource& file, const std::vector<AdapterTarget>& targets,
+                                const at::Generator& generator) {
+  const LoraConfig config;
+  const auto dims = lora_dims(file);
+  for (const bool denoiser : {false, true}) {
+    for (const auto& target : targets) {
+      const auto found = dims.find(target.name);
+      if ((target.component == 0) != denoiser || found == dims.end()) continue;
+      const LoraModule unused(target, config, found->second.first, found->second.second, generator);
+    }
+  }
 }
 
 int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarget>& targets, double multiplier) {

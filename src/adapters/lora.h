@@ -10,6 +10,8 @@
 
 namespace difftune {
 
+class LoraModule;
+
 struct LoraConfig {
   int64_t rank = 4;
   double alpha = 1;
@@ -19,12 +21,33 @@ struct LoraConfig {
   std::optional<int64_t> conv_rank;
   double conv_alpha = 1;
   std::optional<double> dropout, rank_dropout, module_dropout;
+  // Without conv_rank: also the Linear layers and 1x1 convolutions of convolutional blocks.
+  bool enters_convolutional_blocks = false;
   // Learning rate of the up matrices as a multiple of the others' (LoRA+, arXiv:2402.12354).
   std::optional<double> plus_ratio, denoiser_plus_ratio, text_encoder_plus_ratio;
   bool train_denoiser = true;
   bool train_text_encoders = true;
   // Ranks and alphas by module name, e.g. from a file; modules that are not named are not created.
   std::optional<std::map<std::string, std::pair<int64_t, double>>> dims_by_module;
+
+  // Ranks by kind of layer; 0 leaves one out. Layers that are not default need one.
+  std::map<std::string, int64_t> rank_by_kind;
+  // Regular expressions that are searched in module names, the first that is found counts, before all other ranks.
+  std::vector<std::pair<std::string, int64_t>> rank_by_pattern;
+  std::vector<std::pair<std::string, double>> rate_by_pattern;
+  // Groups of blocks that take part, where only some do, and in a group the ranges of numbers, both ends included.
+  using BlockRanges = std::vector<std::pair<int64_t, int64_t>>;
+  std::optional<std::vector<std::string>> groups;
+  std::map<std::string, BlockRanges> blocks_by_group;
+  // Adapts the parts of a fused layer one by one, each with the rank; files hold them as one of the summed rank.
+  bool splits_qkv = false;
+  // Gradient-guided perturbation: while training, random changes of the weight are added that grow with its norm
+  // (sigma) and with its gradient (beta). Both or none.
+  std::optional<double> ggpo_sigma, ggpo_beta;
+  // Lists the modules that are created and left out.
+  bool is_verbose = false;
+  // Norms of gradients in the precision of the reference, and alphas of split modules as it writes them.
+  bool reference_quirks = false;
 };
 
 // Ranks and alphas of the modules in a LoRA file.
@@ -34,6 +57,11 @@ std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& 
 // fp32 with one rounding to the dtype that the layer computes in. Targets that are not loaded are left out. Returns
 // the number of modules merged; throws UserError where it is none.
 int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarget>& targets, double multiplier);
+
+// Draws what the reference draws when it makes a network of a LoRA file only to merge it: the initial values, which it
+// then overwrites. Keeps the draws that follow in step.
+void draw_unused_initial_values(const TensorSource& file, const std::vector<AdapterTarget>& targets,
+                                const at::Generator& generator);
 
 class LoraNetwork : public Adapter {
  public:
@@ -61,12 +89,23 @@ class LoraNetwork : public Adapter {
   };
   // Scales every module down whose change has a norm above `max_norm` (--scale_weight_norms).
   WeightNorms limit_weight_norms(double max_norm);
+  // Whether perturbations depend on the gradients (observe_gradients must be called before each step).
+  bool is_perturbed() const { return config_.ggpo_sigma && config_.ggpo_beta; }
+  // Mean over the modules of their mean row norms: of the gradient of the weight as far as the LoRA knows it, and with
+  // perturbations of the LoRA's change and of the changed weight. To be called with clipped gradients.
+  struct GradientNorms {
+    double gradient = 0;
+    std::optional<double> change, weight;
+  };
+  GradientNorms observe_gradients();
   // Frobenius norm of each module's change up·down × alpha / rank, by name.
   std::vector<std::pair<std::string, double>> change_norms() const;
 
  private:
-  class Module;
-  std::vector<std::unique_ptr<Module>> modules_;
+  // Rank and alpha of the module on `target`; 0 for none.
+  std::pair<int64_t, double> rank_of(const AdapterTarget& target) const;
+
+  std::vector<std::unique_ptr<LoraModule>> modules_;
   LoraConfig config_;
 };
 

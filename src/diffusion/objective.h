@@ -17,6 +17,7 @@ struct NoisedBatch {
   at::Tensor timesteps;      // [B]: the model's time input
   at::Tensor noise;          // [B, C, h, w]
   at::Tensor target;         // [B, C, h, w]: what the model should predict
+  at::Tensor sigmas = {};    // [B]: the share of noise; flow models only
 };
 
 // What the dataset says about the weight of a batch. Undefined tensors mean weight 1.

@@ -15,7 +15,7 @@ using torch::autograd::SavedVariable;
 using torch::autograd::variable_list;
 
 struct CheckpointNode : torch::autograd::Node {
-  Segment segment;
+  ForkedSegment segment;
   RandomState random;  // as it was when the segment ran first
   std::vector<SavedVariable> inputs;
 
@@ -27,14 +27,22 @@ struct CheckpointNode : torch::autograd::Node {
     }
     const RandomState now = RandomState::capture();
     random.restore();
-    at::Tensor output;
+    variable_list outputs;
     {
       const at::AutoGradMode with_grad(true);
-      output = segment(again);
+      outputs = segment(again);
     }
     now.restore();
+    // A result that nothing used has no gradient, and one for which nothing was trained needs none: module dropout may
+    // leave out all that is trained in the segment.
+    variable_list used, their_grads;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (!grads[i].defined() || !outputs[i].requires_grad()) continue;
+      used.push_back(outputs[i]);
+      their_grads.push_back(grads[i]);
+    }
     // Gradients of parameters inside the segment go straight to the parameters.
-    torch::autograd::backward({output}, {grads[0]});
+    if (!used.empty()) torch::autograd::backward(used, their_grads);
     variable_list result;
     for (const auto& input : again) result.push_back(input.defined() ? input.grad() : at::Tensor());
     return result;
@@ -46,19 +54,23 @@ struct CheckpointNode : torch::autograd::Node {
 }  // namespace
 
 at::Tensor checkpoint(const Segment& segment, const std::vector<at::Tensor>& inputs) {
+  return checkpoint_forked([segment](const auto& in) { return std::vector{segment(in)}; }, inputs)[0];
+}
+
+std::vector<at::Tensor> checkpoint_forked(const ForkedSegment& segment, const std::vector<at::Tensor>& inputs) {
   if (!at::GradMode::is_enabled()) return segment(inputs);
   auto node = std::make_shared<CheckpointNode>();
   node->segment = segment;
   node->random = RandomState::capture();
   node->set_next_edges(torch::autograd::collect_next_edges(inputs));
   for (const auto& input : inputs) node->inputs.emplace_back(input, false);
-  at::Tensor output;
+  variable_list outputs;
   {
     const at::NoGradGuard no_grad;
-    output = segment(inputs);
+    outputs = segment(inputs);
   }
-  torch::autograd::set_history(output, node);
-  return output;
+  for (auto& output : outputs) torch::autograd::set_history(output, node);
+  return outputs;
 }
 
 }  // namespace difftune::nn

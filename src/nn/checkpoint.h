@@ -10,9 +10,12 @@
 namespace difftune::nn {
 
 using Segment = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
+// A segment with several results, all of which have a gradient or none.
+using ForkedSegment = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>;
 
 // segment(inputs), to the bit, with the random draws of the first computation repeated in the second. Undefined inputs
 // are passed on. Where no gradient is recorded it is a plain call.
 at::Tensor checkpoint(const Segment& segment, const std::vector<at::Tensor>& inputs);
+std::vector<at::Tensor> checkpoint_forked(const ForkedSegment& segment, const std::vector<at::Tensor>& inputs);
 
 }  // namespace difftune::nn

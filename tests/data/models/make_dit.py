@@ -1,0 +1,183 @@
+"""Makes the files that the transformer tests of tests/unit/models read: small models with random weights under the names
+of the published checkpoints, their inputs, outputs and gradients. See make_models.py for what a file holds.
+
+FLUX and SD3 are computed by diffusers 0.32.1, Lumina 2 by diffusers 0.33.1, what diffusers lacks (masks, Chroma) by
+sd-scripts, a checkout of 48d368f that the first argument names. Further arguments pick the files to make.
+"""
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+HERE = Path(__file__).parent
+sys.path.insert(0, sys.argv[1])
+
+
+def randomize(model):
+    """Weights that keep activations near 1, exactly representable in fp16; biases and norms that do something."""
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            x = torch.randn_like(p)
+            if p.dim() > 1:
+                x *= 1 / p[0].numel() ** 0.5
+            else:
+                x = 0.1 * x if name.endswith("bias") else 1 + 0.1 * x
+            p.copy_(x.half())
+    return model.float().eval()
+
+
+def own_names(model):
+    return {k: [k] for k, _ in model.named_parameters()}
+
+
+def case(file, model, names, inputs, outputs, watched, buffers=None):
+    """`names` maps a checkpoint's tensors to the model's, which are joined along the first axis; a function in their
+    place makes the tensor from the model's dictionary."""
+    first = next(iter(outputs.values()))
+    d_out = torch.randn_like(first)
+    first.backward(d_out)
+
+    def joined(tensors, parts):
+        return parts(tensors) if callable(parts) else torch.cat([tensors[p] for p in parts])
+
+    parameters = dict(model.named_parameters())
+    weights = {k: joined(parameters, parts).detach() for k, parts in names.items()} | (buffers or {})
+    tensors = {f"weight.{k}": v.half() for k, v in weights.items()}
+    tensors |= {f"in.{k}": v.detach() for k, v in inputs.items()} | {f"out.{k}": v.detach() for k, v in outputs.items()}
+    tensors |= {f"d_in.{k}": v.grad for k, v in inputs.items() if v.grad is not None} | {"d_out": d_out}
+    gradients = {k: p.grad for k, p in parameters.items()}
+    tensors |= {f"d_weight.{k}": joined(gradients, names[k]) for k in watched}
+    save_file({k: v.contiguous() for k, v in tensors.items()}, HERE / f"{file}.safetensors")
+    print(file, {k: round(float(v.detach().std()), 3) for k, v in outputs.items()})
+    return weights
+
+
+def swapped_halves(name):
+    """Diffusers stores (scale, shift) where the published models have (shift, scale)."""
+    return lambda tensors: torch.cat(tensors[name].chunk(2)[::-1])
+
+
+def flux_names(num_double, num_single, has_guidance):
+    names = {}
+
+    def layer(ours, *theirs):
+        for kind in ("weight", "bias"):
+            names[f"{ours}.{kind}"] = [f"{t}.{kind}" for t in theirs]
+
+    layer("img_in", "x_embedder")
+    layer("txt_in", "context_embedder")
+    embedders = {"time_in": "timestep_embedder", "vector_in": "text_embedder"}
+    for ours, theirs in (embedders | ({"guidance_in": "guidance_embedder"} if has_guidance else {})).items():
+        layer(f"{ours}.in_layer", f"time_text_embed.{theirs}.linear_1")
+        layer(f"{ours}.out_layer", f"time_text_embed.{theirs}.linear_2")
+    for i in range(num_double):
+        a, b = f"double_blocks.{i}", f"transformer_blocks.{i}"
+        layer(f"{a}.img_mod.lin", f"{b}.norm1.linear")
+        layer(f"{a}.txt_mod.lin", f"{b}.norm1_context.linear")
+        layer(f"{a}.img_attn.qkv", *(f"{b}.attn.to_{x}" for x in "qkv"))
+        layer(f"{a}.txt_attn.qkv", *(f"{b}.attn.add_{x}_proj" for x in "qkv"))
+        layer(f"{a}.img_attn.proj", f"{b}.attn.to_out.0")
+        layer(f"{a}.txt_attn.proj", f"{b}.attn.to_add_out")
+        for x in ("query", "key"):
+            names[f"{a}.img_attn.norm.{x}_norm.scale"] = [f"{b}.attn.norm_{x[0]}.weight"]
+            names[f"{a}.txt_attn.norm.{x}_norm.scale"] = [f"{b}.attn.norm_added_{x[0]}.weight"]
+        for ours, theirs in (("img_mlp", "ff"), ("txt_mlp", "ff_context")):
+            layer(f"{a}.{ours}.0", f"{b}.{theirs}.net.0.proj")
+            layer(f"{a}.{ours}.2", f"{b}.{theirs}.net.2")
+    for i in range(num_single):
+        a, b = f"single_blocks.{i}", f"single_transformer_blocks.{i}"
+        layer(f"{a}.modulation.lin", f"{b}.norm.linear")
+        layer(f"{a}.linear1", *(f"{b}.attn.to_{x}" for x in "qkv"), f"{b}.proj_mlp")
+        layer(f"{a}.linear2", f"{b}.proj_out")
+        for x in ("query", "key"):
+            names[f"{a}.norm.{x}_norm.scale"] = [f"{b}.attn.norm_{x[0]}.weight"]
+    layer("final_layer.linear", "proj_out")
+    for kind in ("weight", "bias"):
+        names[f"final_layer.adaLN_modulation.1.{kind}"] = swapped_halves(f"norm_out.linear.{kind}")
+    return names
+
+
+def pack(x):
+    b, c, h, w = x.shape
+    return x.view(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, h * w // 4, c * 4)
+
+
+def unpack(x, h, w):
+    return x.view(x.shape[0], h // 2, w // 2, -1, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(x.shape[0], -1, h, w)
+
+
+def image_ids(rows, columns):
+    ids = torch.zeros(rows, columns, 3)
+    ids[..., 1] += torch.arange(rows)[:, None]
+    ids[..., 2] += torch.arange(columns)[None]
+    return ids.view(-1, 3)
+
+
+def flux_inputs():
+    return {"latents": torch.randn(2, 4, 6, 4).requires_grad_(), "timesteps": torch.tensor([0.93, 0.2]),
+            "text": torch.randn(2, 5, 24).requires_grad_(), "vector": torch.randn(2, 12).requires_grad_()}
+
+
+FLUX_SIZES = dict(in_channels=16, context_in_dim=24, hidden_size=32, mlp_ratio=4.0, num_heads=2, depth=1,
+                  depth_single_blocks=2, axes_dim=[4, 6, 6], theta=10_000, qkv_bias=True)
+
+
+def flux(file, has_guidance, head, axes):
+    from diffusers import FluxTransformer2DModel
+
+    model = randomize(FluxTransformer2DModel(
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=2, attention_head_dim=head, num_attention_heads=2,
+        joint_attention_dim=24, pooled_projection_dim=12, guidance_embeds=has_guidance, axes_dims_rope=axes))
+    inputs = flux_inputs()
+    if has_guidance:
+        inputs["guidance"] = torch.tensor([3.5, 1.0])
+    out = model(pack(inputs["latents"]), inputs["text"], inputs["vector"], inputs["timesteps"], image_ids(3, 2),
+                torch.zeros(5, 3), inputs.get("guidance"), return_dict=False)[0]
+    outputs = {"prediction": unpack(out, 6, 4)}
+    names = flux_names(1, 2, has_guidance)
+    if has_guidance:  # a mask, which diffusers' model does not take
+        from library import flux_models
+
+        own = flux_models.Flux(flux_models.FluxParams(vec_in_dim=12, guidance_embed=True, **FLUX_SIZES))
+        parameters = dict(model.named_parameters())
+        own.load_state_dict({k: p(parameters) if callable(p) else torch.cat([parameters[x] for x in p]) for k, p in names.items()})
+        ids = image_ids(3, 2)[None].expand(2, -1, -1)
+        mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]])
+        with torch.no_grad():
+            masked = own(pack(inputs["latents"]), ids, inputs["text"], torch.zeros(2, 5, 3), inputs["timesteps"],
+                         inputs["vector"], guidance=inputs["guidance"], txt_attention_mask=mask)
+        inputs["text_mask"] = mask
+        outputs["masked"] = unpack(masked, 6, 4)
+    case(file, model, names, inputs, outputs,
+         ["img_in.weight", "time_in.in_layer.weight", "vector_in.out_layer.bias", "txt_in.weight",
+          "double_blocks.0.img_mod.lin.weight", "double_blocks.0.txt_attn.qkv.weight",
+          "double_blocks.0.img_attn.norm.key_norm.scale", "double_blocks.0.txt_mlp.2.bias",
+          "single_blocks.0.linear1.weight", "single_blocks.1.linear2.weight", "single_blocks.1.modulation.lin.bias",
+          "single_blocks.1.norm.query_norm.scale", "final_layer.adaLN_modulation.1.weight", "final_layer.linear.bias"])
+
+
+def chroma():
+    from library import chroma_models
+
+    params = chroma_models.ChromaParams(guidance_embed=True, approximator_in_dim=64, approximator_depth=2,
+                                        approximator_hidden_size=20, _use_compiled=False, **FLUX_SIZES)
+    model = randomize(chroma_models.Chroma(params))
+    inputs = flux_inputs()
+    del inputs["vector"]
+    inputs |= {"guidance": torch.tensor([0.0, 4.0]), "text_mask": torch.tensor([[1, 1, 0, 0, 0], [1, 1, 1, 0, 0]])}
+    ids = image_ids(3, 2)[None].expand(2, -1, -1)
+    out = model(pack(inputs["latents"]), ids, inputs["text"], torch.zeros(2, 5, 3), inputs["timesteps"], None,
+                guidance=inputs["guidance"], txt_attention_mask=inputs["text_mask"])
+    case("chroma", model, own_names(model), inputs, {"prediction": unpack(out, 6, 4)},
+         ["img_in.weight", "txt_in.weight", "double_blocks.0.img_attn.qkv.weight", "double_blocks.0.txt_mlp.0.weight",
+          "single_blocks.0.linear1.weight", "single_blocks.1.linear2.weight", "single_blocks.1.norm.key_norm.scale",
+          "final_layer.linear.weight"])
+
+
+CASES = {"flux_dev": lambda: flux("flux_dev", True, 16, (4, 6, 6)),
+         "flux_schnell": lambda: flux("flux_schnell", False, 8, (4, 2, 2)), "chroma": chroma}
+for number, (name, make) in enumerate(CASES.items()):
+    if len(sys.argv) < 3 or name in sys.argv[2:]:
+        torch.manual_seed(100 + number)
+        make()
