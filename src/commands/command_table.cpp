@@ -26,6 +26,7 @@ constexpr Command train_row() {
 constexpr std::array kCommands = {
     train_row<0>(),
     train_row<1>(),
+    train_row<2>(),
     Command{"docs", "Writes the Markdown page of every command into a folder.", run_docs, nullptr},
 };
 

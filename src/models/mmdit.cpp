@@ -120,7 +120,7 @@ constexpr double kBaseSize = 16;
 at::Tensor sinusoids(const at::Tensor& positions, int64_t size) {
   const auto options = at::TensorOptions(at::kDouble);
   const at::Tensor exponents = at::arange(size / 2, options) / (static_cast<double>(size) / 2);
-  const at::Tensor angles = positions.unsqueeze(1) * at::reciprocal(at::pow(10000.0, exponents)).unsqueeze(0);
+  const at::Tensor angles = positions.unsqueeze(1) * at::reciprocal(at::pow(at::Scalar(10000.0), exponents)).unsqueeze(0);
   return at::cat({at::sin(angles), at::cos(angles)}, 1);
 }
 
