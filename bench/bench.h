@@ -14,6 +14,7 @@ struct Settings {
   std::string checkpoint;  // for benchmarks of a whole model; they are left out without one
   int64_t size_px = 256;
   int num_runs = 5;
+  std::vector<c10::ScalarType> dtypes = {c10::kFloat, c10::kBFloat16};
 };
 
 // Time on the clock, and of all processors together: the latter says more where others use the machine too.

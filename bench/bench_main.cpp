@@ -1,4 +1,5 @@
-// difftune_bench [--checkpoint FILE] [--size_px N] [--runs N] [name...]: runs the named benchmarks, or all.
+// difftune_bench [--checkpoint FILE] [--size_px N] [--runs N] [--dtype float32|bfloat16] [name...]: runs the named
+// benchmarks, or all.
 #include "bench/bench.h"
 
 #include <ATen/Parallel.h>
@@ -93,6 +94,10 @@ int run(int argc, char** argv) {
       settings.size_px = std::atoll(value().c_str());
     } else if (argument == "--runs") {
       settings.num_runs = std::atoi(value().c_str());
+    } else if (argument == "--dtype") {
+      const std::string name = value();
+      if (name != "float32" && name != "bfloat16") throw UsageError("--dtype " + name + ": float32 or bfloat16");
+      settings.dtypes = {name == "float32" ? c10::kFloat : c10::kBFloat16};
     } else {
       names.push_back(argument);
     }

@@ -13,7 +13,7 @@ void run_convolutions(const Settings& settings) {
   };
   constexpr Shape shapes[] = {{320, 320, 32},  {960, 320, 32},  {640, 640, 16},  {1920, 640, 16},
                               {1280, 1280, 8}, {2560, 1280, 8}, {1280, 1280, 4}, {2560, 1280, 4}};
-  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+  for (const auto dtype : settings.dtypes) {
     for (const auto& [in, out, side] : shapes) {
       const at::Tensor weight = at::randn({out, in, 3, 3}).to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
       const at::Tensor bias = at::randn({out}).to(dtype);

@@ -16,7 +16,7 @@ namespace difftune::bench {
 
 void run_unet_step(const Settings& settings) {
   if (settings.checkpoint.empty()) return;
-  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+  for (const auto dtype : settings.dtypes) {
     nn::trim_pooled_memory();
     forget_highest_resident();
     ModelRequest request;

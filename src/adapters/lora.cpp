@@ -93,7 +93,7 @@ std::pair<int64_t, double> LoraNetwork::rank_of(const AdapterTarget& target) con
   if (is_large_conv(*target.layer) && (config_.conv_rank || !has_kind)) {
     return {config_.conv_rank.value_or(0), config_.conv_alpha};
   }
-  if (target.is_convolutional_block && !config_.conv_rank) return {0, 0};
+  if (target.is_convolutional_block && !config_.conv_rank && !config_.enters_convolutional_blocks) return {0, 0};
   const auto blocks = config_.blocks_by_group.find(target.group);
   if (blocks != config_.blocks_by_group.end() &&
       std::none_of(blocks->second.begin(), blocks->second.end(),
@@ -297,6 +297,19 @@ std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& 
   }
   if (dims.empty()) fail("{}: holds no LoRA (no key ends in {})", file.path().string(), kDown);
   return dims;
+}
+
+void draw_unused_initial_values(const TensorSource& file, const std::vector<AdapterTarget>& targets,
+                                const at::Generator& generator) {
+  const LoraConfig config;
+  const auto dims = lora_dims(file);
+  for (const bool denoiser : {false, true}) {
+    for (const auto& target : targets) {
+      const auto found = dims.find(target.name);
+      if ((target.component == 0) != denoiser || found == dims.end()) continue;
+      const LoraModule unused(target, config, found->second.first, found->second.second, generator);
+    }
+  }
 }
 
 int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarget>& targets, double multiplier) {

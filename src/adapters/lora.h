@@ -21,6 +21,8 @@ struct LoraConfig {
   std::optional<int64_t> conv_rank;
   double conv_alpha = 1;
   std::optional<double> dropout, rank_dropout, module_dropout;
+  // Without conv_rank: also the Linear layers and 1x1 convolutions of convolutional blocks.
+  bool enters_convolutional_blocks = false;
   // Learning rate of the up matrices as a multiple of the others' (LoRA+, arXiv:2402.12354).
   std::optional<double> plus_ratio, denoiser_plus_ratio, text_encoder_plus_ratio;
   bool train_denoiser = true;
@@ -55,6 +57,11 @@ std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& 
 // fp32 with one rounding to the dtype that the layer computes in. Targets that are not loaded are left out. Returns
 // the number of modules merged; throws UserError where it is none.
 int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarget>& targets, double multiplier);
+
+// Draws what the reference draws when it makes a network of a LoRA file only to merge it: the initial values, which it
+// then overwrites. Keeps the draws that follow in step.
+void draw_unused_initial_values(const TensorSource& file, const std::vector<AdapterTarget>& targets,
+                                const at::Generator& generator);
 
 class LoraNetwork : public Adapter {
  public:

@@ -47,6 +47,14 @@ at::Tensor squared_row_norms(const at::Tensor& u, const at::Tensor& v) {
   return at::relu((at::mm(wide_u, gram) * wide_u).sum(1, /*keepdim=*/true));
 }
 
+// Dropout whose mask is drawn in the order of the axes. at::dropout draws in the order of memory, and ours is
+// channels-last where the reference's is not: the same draws would fall on other elements.
+at::Tensor drop_neurons(const at::Tensor& x, double probability) {
+  if (probability == 0 || !x.is_cpu()) return at::dropout(x, probability, true);
+  const at::Tensor kept = at::empty(x.sizes(), x.options().requires_grad(false)).bernoulli_(1 - probability);
+  return x * kept.div_(1 - probability);
+}
+
 // Rows whose norms stand for all of them.
 constexpr int64_t kNumSampledRows = 1000;
 
@@ -172,7 +180,7 @@ at::Tensor LoraModule::apply_down(const nn::Layer& layer, const at::Tensor& inpu
 
 // Neurons, then ranks of each sample.
 at::Tensor LoraModule::drop(at::Tensor hidden) const {
-  if (config_.dropout) hidden = at::dropout(hidden, *config_.dropout, true);
+  if (config_.dropout) hidden = drop_neurons(hidden, *config_.dropout);
   if (!config_.rank_dropout) return hidden;
   const auto options = hidden.options().dtype(at::kFloat);
   at::Tensor mask = at::rand({hidden.size(0), rank_}, options).gt(*config_.rank_dropout).to(hidden.dtype());

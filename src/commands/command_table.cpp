@@ -8,7 +8,23 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "commands/check_lora_weights.h"
+#include "commands/convert_diffusers20_original_sd.h"
+#include "commands/convert_diffusers_to_flux.h"
+#include "commands/convert_flux_lora.h"
 #include "commands/docs.h"
+#include "commands/extract_lora_from_dylora.h"
+#include "commands/extract_lora_from_models.h"
+#include "commands/flux_extract_lora.h"
+#include "commands/flux_merge_lora.h"
+#include "commands/merge_lora.h"
+#include "commands/merge_lora_old.h"
+#include "commands/merge_models.h"
+#include "commands/merge_sd3_safetensors.h"
+#include "commands/resize_lora.h"
+#include "commands/sdxl_merge_lora.h"
+#include "commands/show_metadata.h"
+#include "commands/svd_merge_lora.h"
 #include "commands/train_network.h"
 
 namespace difftune {
@@ -27,6 +43,27 @@ constexpr std::array kCommands = {
     train_row<0>(),
     train_row<1>(),
     train_row<2>(),
+    Command{"check_lora_weights", kCheckLoraWeightsSummary, run_check_lora_weights, check_lora_weights_page},
+    Command{"convert_diffusers_to_flux", kConvertDiffusersToFluxSummary, run_convert_diffusers_to_flux,
+            convert_diffusers_to_flux_page},
+    Command{"convert_diffusers20_original_sd", kConvertDiffusers20OriginalSdSummary,
+            run_convert_diffusers20_original_sd, convert_diffusers20_original_sd_page},
+    Command{"convert_flux_lora", kConvertFluxLoraSummary, run_convert_flux_lora, convert_flux_lora_page},
+    Command{"merge_models", kMergeModelsSummary, run_merge_models, merge_models_page},
+    Command{"merge_sd3_safetensors", kMergeSd3SafetensorsSummary, run_merge_sd3_safetensors,
+            merge_sd3_safetensors_page},
+    Command{"show_metadata", kShowMetadataSummary, run_show_metadata, show_metadata_page},
+    Command{"merge_lora", kMergeLoraSummary, run_merge_lora, merge_lora_page},
+    Command{"merge_lora_old", kMergeLoraOldSummary, run_merge_lora_old, merge_lora_old_page},
+    Command{"sdxl_merge_lora", kSdxlMergeLoraSummary, run_sdxl_merge_lora, sdxl_merge_lora_page},
+    Command{"flux_merge_lora", kFluxMergeLoraSummary, run_flux_merge_lora, flux_merge_lora_page},
+    Command{"svd_merge_lora", kSvdMergeLoraSummary, run_svd_merge_lora, svd_merge_lora_page},
+    Command{"resize_lora", kResizeLoraSummary, run_resize_lora, resize_lora_page},
+    Command{"extract_lora_from_models", kExtractLoraFromModelsSummary, run_extract_lora_from_models,
+            extract_lora_from_models_page},
+    Command{"flux_extract_lora", kFluxExtractLoraSummary, run_flux_extract_lora, flux_extract_lora_page},
+    Command{"extract_lora_from_dylora", kExtractLoraFromDyloraSummary, run_extract_lora_from_dylora,
+            extract_lora_from_dylora_page},
     Command{"docs", "Writes the Markdown page of every command into a folder.", run_docs, nullptr},
 };
 

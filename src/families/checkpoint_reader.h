@@ -8,20 +8,11 @@
 
 namespace difftune {
 
-// How weights in half precision are kept where the model computes in fp32 on the CPU. The layers widen them as they use
-// them, exactly; only frozen models can be kept so.
-enum class Storage {
-  // Large convolutions and tables stay narrow: matrices, which are most of a small model, are used too often.
-  narrow_where_large,
-  // Matrices stay in the mapped file, and convolutions narrow: half the memory, for large models, whose matrices are
-  // read for few rows at a time.
-  as_in_file,
-};
-
 // Reads parameters from `source`, whose keys are the model's own paths, as `dtype` on `device`. A tensor that has this
 // dtype already is used where it lies in the mapped file; pages of the others are dropped once they are converted.
+// On the CPU large weights in half precision may keep the dtype of the file, and matrices of float8_e4m3fn do on every
+// device: they are for frozen models only, whose layers compute in the dtype of their input.
 std::unique_ptr<nn::ParameterReader> make_checkpoint_reader(std::shared_ptr<const TensorSource> source,
-                                                            c10::ScalarType dtype, c10::Device device,
-                                                            Storage storage = Storage::narrow_where_large);
+                                                            c10::ScalarType dtype, c10::Device device);
 
 }  // namespace difftune

@@ -169,7 +169,7 @@ AutoencoderKL::AutoencoderKL(const AutoencoderConfig& config, nn::ParameterReade
   }
 }
 
-c10::ScalarType AutoencoderKL::dtype() const { return encoder_->conv_in->weight.scalar_type(); }
+c10::ScalarType AutoencoderKL::dtype() const { return encoder_->conv_in->dtype(); }
 
 LatentDistribution AutoencoderKL::encode(const at::Tensor& images) const {
   at::Tensor moments = encoder_->forward(images.to(dtype()).contiguous(at::MemoryFormat::ChannelsLast));

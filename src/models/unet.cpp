@@ -36,7 +36,9 @@ CrossAttention::CrossAttention(const nn::ParameterScope& scope, int64_t size, in
       num_heads_(num_heads) {}
 
 at::Tensor CrossAttention::forward(const at::Tensor& x, const at::Tensor& context) const {
-  return to_out(nn::attention(to_q(x), to_k(context), to_v(context), num_heads_));
+  // One after the other: an adapter's dropout draws in this order, and C++ leaves that of arguments open.
+  const at::Tensor q = to_q(x), k = to_k(context), v = to_v(context);
+  return to_out(nn::attention(q, k, v, num_heads_));
 }
 
 BasicTransformerBlock::BasicTransformerBlock(const nn::ParameterScope& scope, int64_t size, int64_t context_size,

@@ -33,15 +33,16 @@ struct CheckpointNode : torch::autograd::Node {
       outputs = segment(again);
     }
     now.restore();
-    // A result that nothing used has no gradient.
+    // A result that nothing used has no gradient, and one for which nothing was trained needs none: module dropout may
+    // leave out all that is trained in the segment.
     variable_list used, their_grads;
     for (size_t i = 0; i < outputs.size(); ++i) {
-      if (!grads[i].defined()) continue;
+      if (!grads[i].defined() || !outputs[i].requires_grad()) continue;
       used.push_back(outputs[i]);
       their_grads.push_back(grads[i]);
     }
     // Gradients of parameters inside the segment go straight to the parameters.
-    torch::autograd::backward(used, their_grads);
+    if (!used.empty()) torch::autograd::backward(used, their_grads);
     variable_list result;
     for (const auto& input : again) result.push_back(input.defined() ? input.grad() : at::Tensor());
     return result;

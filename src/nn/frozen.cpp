@@ -1,16 +1,15 @@
 #include "nn/frozen.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
-#include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
 
 #include "nn/matrix_product.h"
 #include "nn/tap_convolution.h"
+#include "nn/winograd.h"
 
 namespace difftune::nn {
 namespace {
@@ -48,10 +47,10 @@ struct FrozenLinearLowRank : Function<FrozenLinearLowRank> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, const Bias& bias,
                             const at::Tensor& down, const at::Tensor& up, double scale) {
     const auto dtype = product_dtype(x.device(), x.scalar_type());
-    const at::Tensor x_rows = rows(x).to(dtype);
-    const at::Tensor hidden = at::mm(x_rows, down.to(dtype).t());  // [N, rank]
-    at::Tensor y = times_transposed(x_rows, weight, bias);
-    y.addmm_(hidden, up.to(dtype).t(), 1, scale);
+    const at::Tensor x_rows = rows(x).to(dtype), up_t = up.to(dtype).t();
+    const at::Tensor hidden = times_transposed(x_rows, down.to(dtype), std::nullopt);  // [N, rank]
+    const LowRankTerm change{hidden.mul(scale), up_t};
+    const at::Tensor y = times_transposed(x_rows, weight, bias, &change);
     ctx->saved_data["weight"] = weight;
     ctx->saved_data["scale"] = scale;
     ctx->save_for_backward({x, down, up, hidden});
@@ -64,15 +63,14 @@ struct FrozenLinearLowRank : Function<FrozenLinearLowRank> {
     const double scale = ctx->saved_data["scale"].toDouble();
     const auto dtype = hidden.scalar_type();
     const at::Tensor x = rows(saved[0]).to(dtype), g = rows(grads[0]).to(dtype);
-    const at::Tensor g_up = at::mm(g, up.to(dtype)).mul_(scale);  // [N, rank]
+    const at::Tensor g_up = times(g, up.to(dtype)).mul_(scale);  // [N, rank]
     at::Tensor grad_x;
     if (ctx->needs_input_grad(0)) {
-      grad_x = times(g, weight);
-      grad_x.addmm_(g_up, down.to(dtype));
-      grad_x = like_rows_of(grad_x.to(grads[0].scalar_type()), grads[0]);
+      const LowRankTerm change{g_up, down.to(dtype)};
+      grad_x = like_rows_of(times(g, weight, &change).to(grads[0].scalar_type()), grads[0]);
     }
-    const at::Tensor grad_down = at::mm(g_up.t(), x).to(down.scalar_type());
-    const at::Tensor grad_up = at::mm(g.t(), hidden).mul_(scale).to(up.scalar_type());
+    const at::Tensor grad_down = transposed_times(g_up, x).to(down.scalar_type());
+    const at::Tensor grad_up = transposed_times(hidden, g).mul_(scale).t().to(up.scalar_type()).contiguous();
     return {grad_x, {}, {}, grad_down, grad_up, {}};
   }
 };
@@ -80,13 +78,23 @@ struct FrozenLinearLowRank : Function<FrozenLinearLowRank> {
 // LibTorch packs the weight at every call, which pays only where many pixels use it.
 constexpr int64_t kFewPixels = 512;
 
+bool computes_in_fp32(const at::Tensor& x) {
+  return x.is_cpu() && product_dtype(x.device(), x.scalar_type()) == at::kFloat;
+}
+
+bool uses_winograd(const at::Tensor& x, const at::Tensor& weight, ConvolutionShape shape) {
+  return computes_in_fp32(x) && weight.size(2) == 3 && shape.stride == 1 && shape.padding == 1 &&
+         winograd_pays(x.size(0), x.size(2), x.size(3), weight.size(1), weight.size(0));
+}
+
 bool uses_taps(const at::Tensor& x, const at::Tensor& weight, int64_t num_output_pixels) {
-  if (!x.is_cpu() || product_dtype(x.device(), x.scalar_type()) != at::kFloat) return false;
+  if (!computes_in_fp32(x)) return false;
   const bool is_converted = weight.scalar_type() != at::kFloat || x.scalar_type() != at::kFloat;
   return is_converted || weight.size(2) == 1 || num_output_pixels < kFewPixels;
 }
 
 at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const Bias& bias, ConvolutionShape shape) {
+  if (uses_winograd(x, weight, shape)) return winograd_convolution(x, weight, bias);
   const int64_t num_output_pixels = x.size(0) * x.size(2) * x.size(3) / (shape.stride * shape.stride);
   if (uses_taps(x, weight, num_output_pixels)) return tap_convolution(x, weight, bias, shape);
   return at::conv2d(x, weight, bias, shape.stride, shape.padding);
@@ -106,6 +114,9 @@ struct FrozenConv2d : Function<FrozenConv2d> {
     const auto stride = ctx->saved_data["stride"].toInt(), padding = ctx->saved_data["padding"].toInt();
     const auto input_shape = ctx->saved_data["input_shape"].toIntVector();
     const at::Tensor& grad = grads[0];
+    if (uses_winograd(grad, weight, {stride, padding})) {
+      return {winograd_convolution_backward(grad, weight), {}, {}, {}, {}};
+    }
     if (uses_taps(grad, weight, grad.size(0) * grad.size(2) * grad.size(3))) {
       return {tap_convolution_backward(grad, weight, input_shape, {stride, padding}), {}, {}, {}, {}};
     }

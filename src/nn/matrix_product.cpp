@@ -5,18 +5,16 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <ctime>
+#include <vector>
 
+#include "nn/panel_product.h"
 #include "nn/widen.h"
 
 namespace difftune::nn {
 namespace {
-
-// Values of the weight that are converted at a time: 4 MiB of fp32.
-constexpr int64_t kTileElements = int64_t{1} << 20;
 
 double processor_time_s() {
   timespec now{};
@@ -50,10 +48,35 @@ bool bfloat16_is_fast() {
   return is_fast;
 }
 
-// Calls use(tile, first, count) for rows [first, first + count) of the weight in `dtype`.
+// Whether panels can serve: fp32 values and a weight that can be read where it is.
+bool uses_panels(const at::Tensor& x, const at::Tensor& weight) {
+  return x.is_cpu() && x.scalar_type() == at::kFloat && PanelSource::can_read(weight);
+}
+
+ConstRows rows_of(const at::Tensor& x) { return {x.const_data_ptr<float>(), x.stride(0)}; }
+at::Tensor with_adjacent_values(const at::Tensor& x) { return x.stride(1) == 1 ? x : x.contiguous(); }
+
+// sum (+)= x · B (+ low rank), B [K, N].
+void multiply(at::Tensor& sum, const at::Tensor& x, const PanelSource& b, Start start, const float* bias = nullptr,
+              const LowRankTerm* low_rank = nullptr) {
+  const at::Tensor values = with_adjacent_values(x);
+  std::vector<Term> terms = {{rows_of(values), b, x.size(1)}};
+  at::Tensor rows;
+  if (low_rank != nullptr) {
+    rows = with_adjacent_values(low_rank->rows);
+    terms.push_back({rows_of(rows), PanelSource::of(low_rank->matrix), rows.size(1)});
+  }
+  panel_product(terms, {sum.mutable_data_ptr<float>(), sum.stride(0)}, x.size(0), sum.size(1), start, bias);
+}
+
+// Values of the weight that are converted at a time where panels do not serve.
+constexpr int64_t kTileElements = int64_t{1} << 22;
+
+// Calls use(tile, first, count) for rows [first, first + count) of the weight in `dtype`: all of them where it is that.
 template <typename Use>
 void for_row_tiles(const at::Tensor& weight, c10::ScalarType dtype, const Use& use) {
   const int64_t num_rows = weight.size(0), num_columns = weight.size(1);
+  if (weight.scalar_type() == dtype) return use(weight, 0, num_rows);
   const int64_t rows_per_tile = std::clamp<int64_t>(kTileElements / num_columns, 1, num_rows);
   at::Tensor scratch = at::empty({rows_per_tile, num_columns}, weight.options().dtype(dtype));
   for (int64_t first = 0; first < num_rows; first += rows_per_tile) {
@@ -64,18 +87,6 @@ void for_row_tiles(const at::Tensor& weight, c10::ScalarType dtype, const Use& u
   }
 }
 
-// result = beta result + x Wᵀ, in the dtype of x.
-void accumulate_transposed(at::Tensor& result, const at::Tensor& x, const at::Tensor& weight, double beta) {
-  if (weight.scalar_type() == x.scalar_type()) {
-    result.addmm_(x, weight.t(), beta);
-    return;
-  }
-  for_row_tiles(weight, x.scalar_type(), [&](const at::Tensor& tile, int64_t first, int64_t count) {
-    at::Tensor part = result.narrow(1, first, count);
-    part.addmm_(x, tile.t(), beta);
-  });
-}
-
 }  // namespace
 
 c10::ScalarType product_dtype(c10::Device device, c10::ScalarType dtype) {
@@ -83,37 +94,83 @@ c10::ScalarType product_dtype(c10::Device device, c10::ScalarType dtype) {
   return dtype == at::kBFloat16 && bfloat16_is_fast() ? dtype : at::kFloat;
 }
 
-at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                            const LowRankTerm* low_rank) {
   const auto dtype = product_dtype(x.device(), x.scalar_type());
-  if (dtype == weight.scalar_type() && dtype == x.scalar_type()) {
-    return bias ? at::addmm(*bias, x, weight.t()) : at::mm(x, weight.t());
+  const at::Tensor values = x.to(dtype);
+  at::Tensor y;
+  if (uses_panels(values, weight)) {
+    y = at::empty({x.size(0), weight.size(0)}, values.options());
+    const at::Tensor start = bias ? bias->to(dtype).contiguous() : at::Tensor();
+    multiply(y, values, PanelSource::of_transposed(weight), bias ? Start::bias : Start::zero,
+             bias ? start.const_data_ptr<float>() : nullptr, low_rank);
+  } else {
+    y = at::empty({x.size(0), weight.size(0)}, values.options());
+    for_row_tiles(weight, dtype, [&](const at::Tensor& tile, int64_t first, int64_t count) {
+      at::Tensor part = y.narrow(1, first, count);
+      if (bias) {
+        at::addmm_out(part, bias->narrow(0, first, count).to(dtype), values, tile.t());
+      } else {
+        at::mm_out(part, values, tile.t());
+      }
+    });
+    if (low_rank != nullptr) y.addmm_(low_rank->rows, low_rank->matrix);
   }
-  at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options().dtype(dtype));
-  if (bias) y.copy_(*bias);
-  accumulate_transposed(y, x.to(dtype), weight, bias ? 1 : 0);
   return y.to(x.scalar_type());
 }
 
-at::Tensor times(const at::Tensor& g, const at::Tensor& weight) {
+at::Tensor times(const at::Tensor& g, const at::Tensor& weight, const LowRankTerm* low_rank) {
   const auto dtype = product_dtype(g.device(), g.scalar_type());
-  if (dtype == weight.scalar_type() && dtype == g.scalar_type()) return at::mm(g, weight);
-  at::Tensor sum = at::zeros({g.size(0), weight.size(1)}, g.options().dtype(dtype));
-  add_times(sum, g.to(dtype), weight);
-  return sum.to(g.scalar_type());
+  const at::Tensor values = g.to(dtype);
+  at::Tensor result;
+  if (uses_panels(values, weight)) {
+    result = at::empty({g.size(0), weight.size(1)}, values.options());
+    multiply(result, values, PanelSource::of(weight), Start::zero, nullptr, low_rank);
+  } else {
+    result = at::empty({g.size(0), weight.size(1)}, values.options());
+    for_row_tiles(weight, dtype, [&](const at::Tensor& tile, int64_t first, int64_t count) {
+      result.addmm_(values.narrow(1, first, count), tile, first == 0 ? 0 : 1);
+    });
+    if (low_rank != nullptr) result.addmm_(low_rank->rows, low_rank->matrix);
+  }
+  return result.to(g.scalar_type());
+}
+
+at::Tensor transposed_times(const at::Tensor& a, const at::Tensor& b) {
+  if (!b.is_cpu() || b.scalar_type() != at::kFloat) return at::mm(a.t(), b);
+  const at::Tensor left = a.t().contiguous(), right = with_adjacent_values(b);
+  const int64_t rank = left.size(0), num_columns = b.size(1), width = panel_width(num_columns);
+  at::Tensor result = at::empty({rank, num_columns}, b.options());
+  float* to = result.mutable_data_ptr<float>();
+  // The right operand is read once and in order: it needs no panel.
+  at::parallel_for(0, (num_columns + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin * width; n < std::min(end * width, num_columns); n += width) {
+      multiply_panel(rows_of(left), {right.const_data_ptr<float>() + n, right.stride(0)}, {to + n, num_columns}, rank,
+                     b.size(0), std::min(width, num_columns - n), /*accumulates=*/false);
+    }
+    end_multiplying();
+  });
+  return result;
 }
 
 void add_times_transposed(at::Tensor& sum, const at::Tensor& x, const at::Tensor& weight) {
-  accumulate_transposed(sum, x, weight, 1);
+  if (uses_panels(x, weight)) {
+    multiply(sum, x, PanelSource::of_transposed(weight), Start::sum);
+  } else {
+    for_row_tiles(weight, x.scalar_type(), [&](const at::Tensor& tile, int64_t first, int64_t count) {
+      sum.narrow(1, first, count).addmm_(x, tile.t());
+    });
+  }
 }
 
 void add_times(at::Tensor& sum, const at::Tensor& g, const at::Tensor& weight) {
-  if (weight.scalar_type() == g.scalar_type()) {
-    sum.addmm_(g, weight);
-    return;
+  if (uses_panels(g, weight)) {
+    multiply(sum, g, PanelSource::of(weight), Start::sum);
+  } else {
+    for_row_tiles(weight, g.scalar_type(), [&](const at::Tensor& tile, int64_t first, int64_t count) {
+      sum.addmm_(g.narrow(1, first, count), tile);
+    });
   }
-  for_row_tiles(weight, g.scalar_type(), [&](const at::Tensor& tile, int64_t first, int64_t count) {
-    sum.addmm_(g.narrow(1, first, count), tile);
-  });
 }
 
 }  // namespace difftune::nn

@@ -1,7 +1,8 @@
 // Products with a frozen weight, which may be stored in another dtype than the computation runs in.
 //
-// A weight in half precision or float8 is exact in fp32. On the CPU it is converted tile by tile into a scratch that stays in the
-// cache, which saves half of its memory or more and, for few rows, costs no more than reading the fp32 weight would.
+// A weight in half precision or float8 is exact in fp32. On the CPU it becomes fp32 panel by panel, where it is
+// multiplied (nn/panel_product.h), which saves half of its memory or more and costs no more than reading the fp32
+// weight would.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,11 +16,21 @@ namespace difftune::nn {
 // unless this processor multiplies bf16 faster than fp32 (measured once).
 c10::ScalarType product_dtype(c10::Device device, c10::ScalarType dtype);
 
-// x Wᵀ (+ bias) for x: [N, in], weight: [out, in] of any float dtype, any strides → [N, out] in the dtype of x.
-at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias);
+// rows · matrix, added to a product: rows [N, rank], matrix [rank, columns]; both in the dtype of the product.
+struct LowRankTerm {
+  at::Tensor rows, matrix;
+};
 
-// g W for g: [N, out], weight: [out, in] → [N, in] in the dtype of g.
-at::Tensor times(const at::Tensor& g, const at::Tensor& weight);
+// x Wᵀ (+ bias) (+ low rank) for x: [N, in], weight: [out, in] of any float dtype, any strides → [N, out] in the dtype
+// of x.
+at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                            const LowRankTerm* low_rank = nullptr);
+
+// g W (+ low rank) for g: [N, out], weight: [out, in] → [N, in] in the dtype of g.
+at::Tensor times(const at::Tensor& g, const at::Tensor& weight, const LowRankTerm* low_rank = nullptr);
+
+// aᵀ b for a: [N, rank] with few columns, b: [N, columns] of the same dtype → [rank, columns].
+at::Tensor transposed_times(const at::Tensor& a, const at::Tensor& b);
 
 // sum += x Wᵀ and sum += g W; all but `weight` have the same dtype.
 void add_times_transposed(at::Tensor& sum, const at::Tensor& x, const at::Tensor& weight);

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "nn/matrix_product.h"
+#include "nn/pixel_rows.h"
 
 namespace difftune::nn {
 namespace {
@@ -62,15 +63,6 @@ void scatter_add_rows(const Tap& tap, const at::Tensor& from, at::Tensor& to) {
       for (int64_t i = 0; i < width; ++i) out[i] += in[i];
     }
   });
-}
-
-// [B, C, H, W] as rows of pixels in fp32: [B H W, C].
-at::Tensor pixel_rows(const at::Tensor& x) {
-  return x.to(at::kFloat).permute({0, 2, 3, 1}).reshape({-1, x.size(1)}).contiguous();
-}
-
-at::Tensor image_of(const at::Tensor& rows, int64_t batch, int64_t height, int64_t width, c10::ScalarType dtype) {
-  return rows.view({batch, height, width, rows.size(1)}).permute({0, 3, 1, 2}).to(dtype);
 }
 
 // Calls use(tap, matrix) with the [out, in] matrix of each tap, the identity first: it starts the sum.

@@ -6,12 +6,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <cstring>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-// GCC 12 takes the undefined operand in its own AVX-512 header for a mistake (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
+#include "base/error.h"
+#include "nn/lanes_avx512.h"
 
 namespace difftune::nn {
 namespace {
@@ -48,13 +46,12 @@ void widen_float8_to_bfloat16_plain(const void* from, void* to, int64_t count) {
 
 #if defined(__x86_64__)
 
-__attribute__((target("avx512f"))) void widen_half_avx512(const void* from, void* to, int64_t count) {
+DT_AVX512 void widen_half_avx512(const void* from, void* to, int64_t count) {
   const auto* values = static_cast<const uint16_t*>(from);
   auto* target = static_cast<float*>(to);
   int64_t i = 0;
   for (; i + 16 <= count; i += 16) {
-    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values + i));
-    _mm512_storeu_ps(target + i, _mm512_cvtph_ps(half));
+    _mm512_storeu_ps(target + i, half_lanes(values + i));
   }
   widen_half_plain(values + i, target + i, count - i);
 }
@@ -70,46 +67,30 @@ __attribute__((target("avx,f16c"))) void widen_half_f16c(const void* from, void*
   widen_half_plain(values + i, target + i, count - i);
 }
 
-__attribute__((target("avx512f"))) void widen_bfloat16_avx512(const void* from, void* to, int64_t count) {
+DT_AVX512 void widen_bfloat16_avx512(const void* from, void* to, int64_t count) {
   const auto* values = static_cast<const uint16_t*>(from);
   auto* target = static_cast<float*>(to);
   int64_t i = 0;
   for (; i + 16 <= count; i += 16) {
-    const __m256i narrow = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values + i));
-    _mm512_storeu_si512(target + i, _mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
+    _mm512_storeu_ps(target + i, bfloat16_lanes(values + i));
   }
   widen_bfloat16_plain(values + i, target + i, count - i);
 }
 
-// 16 values as the bits of fp32. The exponent and mantissa of float8 are moved to their places in fp16, whose exponent
-// is 8 too small then; the conversion from fp16 knows small numbers without an implicit one. All ones are the NaN.
-__attribute__((target("avx512f,avx2"))) inline __m512i float8_bits_avx512(const uint8_t* values) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));
-  const __m256i wide = _mm256_cvtepu8_epi16(bytes);
-  const __m256i magnitude = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x7F)), 7);
-  const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x80)), 8);
-  const __m512 scaled = _mm512_mul_ps(_mm512_cvtph_ps(_mm256_or_si256(magnitude, sign)), _mm512_set1_ps(256.0F));
-  const __m512i plain = _mm512_and_si512(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(0x7F));
-  const __mmask16 is_nan = _mm512_cmpeq_epi32_mask(plain, _mm512_set1_epi32(0x7F));
-  const __m512i bits = _mm512_castps_si512(scaled);
-  return _mm512_mask_or_epi32(bits, is_nan, bits, _mm512_set1_epi32(0x7F800000));
-}
-
-__attribute__((target("avx512f,avx2"))) void widen_float8_avx512(const void* from, void* to, int64_t count) {
+DT_AVX512 void widen_float8_avx512(const void* from, void* to, int64_t count) {
   const auto* values = static_cast<const uint8_t*>(from);
   auto* target = static_cast<float*>(to);
   int64_t i = 0;
-  for (; i + 16 <= count; i += 16) _mm512_storeu_si512(target + i, float8_bits_avx512(values + i));
+  for (; i + 16 <= count; i += 16) _mm512_storeu_ps(target + i, float8_lanes(values + i));
   widen_float8_plain(values + i, target + i, count - i);
 }
 
-__attribute__((target("avx512f,avx2"))) void widen_float8_to_bfloat16_avx512(const void* from, void* to,
-                                                                             int64_t count) {
+DT_AVX512 void widen_float8_to_bfloat16_avx512(const void* from, void* to, int64_t count) {
   const auto* values = static_cast<const uint8_t*>(from);
   auto* target = static_cast<uint16_t*>(to);
   int64_t i = 0;
   for (; i + 16 <= count; i += 16) {
-    const __m256i narrow = _mm512_cvtepi32_epi16(_mm512_srli_epi32(float8_bits_avx512(values + i), 16));
+    const __m256i narrow = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(float8_lanes(values + i)), 16));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(target + i), narrow);
   }
   widen_float8_to_bfloat16_plain(values + i, target + i, count - i);
@@ -146,6 +127,16 @@ Widen pick(c10::ScalarType from, c10::ScalarType to) {
 }
 
 }  // namespace
+
+void widen_row(c10::ScalarType dtype, const void* from, float* to, int64_t count) {
+  if (dtype == at::kFloat) {
+    std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+    return;
+  }
+  const Widen widen = pick(dtype, at::kFloat);
+  DT_CHECK(widen != nullptr, "values of fp32, fp16, bf16 or float8");
+  widen(from, to, count);
+}
 
 void widen_rows(const at::Tensor& from, at::Tensor& to) {
   const Widen widen = pick(from.scalar_type(), to.scalar_type());

@@ -9,4 +9,7 @@ namespace difftune::nn {
 // contiguous fp32 matrix by vector instructions, float8_e4m3fn to bf16 as well; any other pair is LibTorch's copy.
 void widen_rows(const at::Tensor& from, at::Tensor& to);
 
+// to[i] = from[i] in fp32 for `count` adjacent values of fp32, fp16, bf16 or float8_e4m3fn.
+void widen_row(c10::ScalarType dtype, const void* from, float* to, int64_t count);
+
 }  // namespace difftune::nn

@@ -39,7 +39,7 @@ Adafactor::Adafactor(std::vector<ParamGroup> groups, const AdafactorConfig& conf
 }
 
 double Adafactor::effective_lr(size_t group) const {
-  return used_lr_[group].defined() ? used_lr_[group].item<double>() : groups()[group].lr;
+  return config_.relative_step && used_lr_[group].defined() ? used_lr_[group].item<double>() : groups()[group].lr;
 }
 
 std::vector<std::string> Adafactor::state_names() const {
@@ -65,7 +65,7 @@ std::vector<at::Tensor> Adafactor::new_state(const at::Tensor& param) const {
 void Adafactor::step_chunk(const Chunk& chunk) {
   const at::Tensor& first = groups()[chunk.group].params.front();
   for (size_t i = 0; i < chunk.params.size(); ++i) {
-    at::Tensor* used_lr = chunk.params[i].is_same(first) ? &used_lr_[chunk.group] : nullptr;
+    at::Tensor* used_lr = config_.relative_step && chunk.params[i].is_same(first) ? &used_lr_[chunk.group] : nullptr;
     step_param(chunk.params[i], chunk.grads[i], *chunk.states[i], chunk.lr, used_lr);
   }
 }

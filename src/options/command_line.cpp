@@ -33,6 +33,9 @@ class Parser {
       texts_.push_back(word);
       words_.push_back(classify(word));
     }
+    for (size_t i = 0; i < table.specs().size(); ++i) {
+      if (table.specs()[i].positional) positional_.push_back(i);
+    }
   }
 
   CommandLine parse() {
@@ -40,7 +43,13 @@ class Parser {
     for (size_t i = 0; i < words_.size();) {
       const Word& word = words_[i];
       if (word.kind == Word::Kind::unknown_option) refuse_unknown(word);
-      if (word.kind == Word::Kind::value) refuse_stray(texts_[i], result);
+      if (word.kind == Word::Kind::value) {
+        if (num_positional_ == positional_.size()) refuse_stray(texts_[i], result);
+        const size_t option = positional_[num_positional_++];
+        const OptionSpec& spec = table_.specs()[option];
+        result.assignments.push_back({option, parse_word(spec, texts_[i++], spec.name), spec.name});
+        continue;
+      }
       if (word.option == help_) {
         result.help_wanted = true;
         return result;
@@ -64,6 +73,11 @@ class Parser {
       if (word.find(' ') != std::string::npos) return {};
       return {Word::Kind::unknown_option, 0, name, attached};
     }
+    if (word.size() == 2) {
+      for (size_t i = 0; i < help_; ++i) {
+        if (table_.specs()[i].letter == word[1]) return {Word::Kind::option, i, table_.specs()[i].name, {}};
+      }
+    }
     if (python_float(word) || word.find(' ') != std::string::npos) return {};
     return {Word::Kind::unknown_option, 0, word.substr(1), {}};
   }
@@ -71,13 +85,13 @@ class Parser {
   // The option of that name, or the only one whose name begins so.
   std::optional<size_t> find_name(const std::string& name) const {
     if (name == kHelp) return help_;
-    if (const auto exact = table_.find(name)) return exact;
+    if (const auto exact = table_.find(name); exact && !table_.specs()[*exact].positional) return exact;
     if (name.empty()) return std::nullopt;
     std::vector<size_t> matches;
     std::vector<std::string> match_names;
     for (size_t i = 0; i <= help_; ++i) {
       const std::string_view candidate = i == help_ ? kHelp : std::string_view(table_.specs()[i].name);
-      if (!candidate.starts_with(name)) continue;
+      if (!candidate.starts_with(name) || (i < help_ && table_.specs()[i].positional)) continue;
       matches.push_back(i);
       match_names.push_back("--" + std::string(candidate));
     }
@@ -126,6 +140,7 @@ class Parser {
   [[noreturn]] void refuse_stray(const std::string& text, const CommandLine& so_far) const {
     if (so_far.assignments.empty()) throw UsageError(fmt::format("'{}' belongs to no option; --help lists them", text));
     const OptionSpec& spec = table_.specs()[so_far.assignments.back().option];
+    if (spec.positional) throw UsageError(fmt::format("'{}' is one word too many: {} was the last", text, spec.name));
     const char* takes = spec.kind() == ValueKind::flag ? "no value"
                         : is_list(spec)                ? "no more words after ="
                                                        : "one value";
@@ -134,6 +149,8 @@ class Parser {
 
   const OptionTable& table_;
   size_t help_;
+  std::vector<size_t> positional_;
+  size_t num_positional_ = 0;  // those that have their word
   std::vector<std::string> texts_;
   std::vector<Word> words_;
 };

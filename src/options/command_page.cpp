@@ -65,8 +65,10 @@ std::string status(const OptionSpec& spec) {
 }
 
 std::string signature(const OptionSpec& spec) {
+  if (spec.positional) return spec.name;
   const std::string placeholder = spec.placeholder();
-  return "--" + spec.name + (placeholder.empty() ? "" : " " + placeholder);
+  const std::string letter = spec.letter == 0 ? "" : fmt::format("-{}, ", spec.letter);
+  return letter + "--" + spec.name + (placeholder.empty() ? "" : " " + placeholder);
 }
 
 // A text inside a Markdown table.
@@ -82,7 +84,11 @@ std::string table_cell(const std::string& text) {
 }  // namespace
 
 std::string help_text(const CommandPage& page, const OptionTable& table, int width) {
-  std::string text = fmt::format("usage: difftune {} [options]\n\n", page.name);
+  std::string text = fmt::format("usage: difftune {}", page.name);
+  for (const OptionSpec& spec : table.specs()) {
+    if (spec.positional) text += " " + spec.name;
+  }
+  text += " [options]\n\n";
   text += wrap(page.summary, 0, width);
   text += fmt::format("\nexample:\n  {}\n", page.example);
   text += "\n  -h, --help\n" + wrap("Print this text.", 6, width);

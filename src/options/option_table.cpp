@@ -74,7 +74,9 @@ OptionSpec& OptionTable::mutable_at(std::string_view name) { return const_cast<O
 
 std::vector<std::string> OptionTable::names() const {
   std::vector<std::string> names;
-  for (const auto& spec : specs_) names.push_back(spec.name);
+  for (const auto& spec : specs_) {
+    if (!spec.positional) names.push_back(spec.name);
+  }
   return names;
 }
 

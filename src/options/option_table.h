@@ -29,6 +29,8 @@ struct OptionTraits {
   bool required = false;        // an empty text is "not given"
   bool secret = false;          // never printed or written to a file
   bool transient = false;       // about this call, not part of the configuration (--config_file, --dry_run)
+  bool positional = false;      // a word without an option before it; in the order of declaration
+  char letter = 0;              // 's': `-s` is another spelling
 };
 
 struct OptionSpec : OptionTraits {
@@ -64,6 +66,7 @@ class OptionTable {
   // The position of an option in specs(), if there is one of that name (written without dashes).
   std::optional<size_t> find(std::string_view name) const;
   const OptionSpec& at(std::string_view name) const&;
+  // Without those that are given by position.
   std::vector<std::string> names() const;
 
  private:

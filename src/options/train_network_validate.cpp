@@ -152,7 +152,14 @@ class Validation {
     static const std::vector<std::string> kSchedules = {"constant", "constant_with_warmup", "linear",
                                                         "cosine",   "cosine_with_restarts", "polynomial"};
     const LrScheduleOptions& schedule = o_.lr_schedule;
-    const bool is_adafactor = schedule.lr_scheduler == "adafactor" && optimizer == "Adafactor";
+    // "adafactor:NUMBER" as the reference writes it; the number is only what it logs before the first step.
+    const bool is_adafactor = optimizer == "Adafactor" &&
+                              (schedule.lr_scheduler == "adafactor" || schedule.lr_scheduler.starts_with("adafactor:"));
+    if (is_adafactor &&
+        std::count(o_.optimizer.optimizer_args.begin(), o_.optimizer.optimizer_args.end(), "relative_step=False") > 0) {
+      refuse("--lr_scheduler {} is the schedule of relative steps; with --optimizer_args relative_step=False use {}",
+             schedule.lr_scheduler, fmt::join(kSchedules, ", "));
+    }
     if (!is_adafactor && std::find(kSchedules.begin(), kSchedules.end(), schedule.lr_scheduler) == kSchedules.end()) {
       refuse("--lr_scheduler {} is not available yet; available: {}, and adafactor with --optimizer_type Adafactor",
              schedule.lr_scheduler, fmt::join(kSchedules, ", "));

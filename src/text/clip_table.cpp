@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/error.h"
@@ -55,15 +56,36 @@ std::vector<std::string> letters_in_order() {
   return printable;
 }
 
-}  // namespace
-
-std::shared_ptr<const BytePairs> make_clip_byte_pairs() {
-  const std::string text = unpack_used_part();
-  const auto merges = parse_merges(text);
+// By id, without the two special ones at the end.
+std::vector<std::string> tokens_in_order(const std::vector<BytePairs::Merge>& merges) {
   std::vector<std::string> tokens = letters_in_order();
   tokens.reserve(512 + merges.size());
   for (int i = 0; i < 256; ++i) tokens.push_back(tokens[i] + "</w>");
   for (const auto& [left, right] : merges) tokens.push_back(std::string(left).append(right));
+  return tokens;
+}
+
+}  // namespace
+
+ClipTokenizerFiles make_clip_tokenizer_files() {
+  const std::string text = unpack_used_part();
+  const auto merges = parse_merges(text);
+  nlohmann::ordered_json vocabulary = nlohmann::ordered_json::object();
+  auto& entries = vocabulary.get_ref<nlohmann::ordered_json::object_t&>();
+  int32_t id = 0;
+  // Behind the back of operator[], which would search the whole list for each.
+  for (const std::string& token : tokens_in_order(merges)) entries.emplace_back(token, id++);
+  entries.emplace_back("<|startoftext|>", kClipBosId);
+  entries.emplace_back("<|endoftext|>", kClipEosId);
+  ClipTokenizerFiles files{vocabulary.dump(-1, ' ', true), "#version: 0.2\n"};
+  for (const auto& [left, right] : merges) files.merges_txt.append(left).append(" ").append(right).append("\n");
+  return files;
+}
+
+std::shared_ptr<const BytePairs> make_clip_byte_pairs() {
+  const std::string text = unpack_used_part();
+  const auto merges = parse_merges(text);
+  const std::vector<std::string> tokens = tokens_in_order(merges);
   std::unordered_map<std::string_view, int32_t> ids;
   ids.reserve(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id) ids.emplace(tokens[id], static_cast<int32_t>(id));

@@ -183,7 +183,9 @@ class LoraRun {
     family_->load(Component::denoiser);
     for (size_t i = 0; i < options_.network.base_weights.size(); ++i) {
       const std::string& file = options_.network.base_weights[i];
-      const auto merged = merge_lora_into(*open_weights(file), family_->adapter_targets(), base_weight_factor(i));
+      const auto source = open_weights(file);
+      const auto merged = merge_lora_into(*source, family_->adapter_targets(), base_weight_factor(i));
+      draw_unused_initial_values(*source, family_->adapter_targets(), nn::default_generator(c10::kCPU));
       log::info("--base_weights {}: {} modules merged with multiplier {}", file, merged, base_weight_factor(i));
     }
   }
@@ -194,6 +196,8 @@ class LoraRun {
   }
 
   void create_network() {
+    // The reference extends its list of target blocks for the networks that it merges, and does not shorten it again.
+    lora_config_.enters_convolutional_blocks = options_.run.reference_quirks && !options_.network.base_weights.empty();
     if (options_.network.dim_from_weights) lora_config_.dims_by_module = lora_dims(*network_weights_);
     network_ = std::make_unique<LoraNetwork>(lora_config_, family_->adapter_targets(), nn::default_generator(c10::kCPU),
                                              device_,
@@ -229,6 +233,7 @@ class LoraRun {
       return n.is_integer() ? StepsOrRatio(static_cast<int64_t>(n.value())) : StepsOrRatio(n.value());
     };
     LrScheduleConfig config;
+    if (optimizer_->sets_own_lr()) return config;  // no schedule goes with it
     config.name = from.lr_scheduler;
     config.num_steps = plan_.num_steps;
     config.warmup = steps(from.lr_warmup_steps);

@@ -1,6 +1,9 @@
 // The two views that a NameMap gives: a checkpoint under the model's names, and a model under the checkpoint's keys.
 #include <ATen/ops/cat.h>
 
+#include <map>
+#include <set>
+
 #include "base/error.h"
 #include "weights/name_map.h"
 
@@ -28,8 +31,10 @@ std::optional<std::vector<int64_t>> transformed_shape(const Transform& transform
       return shape;
     case Kind::part:
       if (shape.empty() || shape[0] % transform.num_parts != 0) return std::nullopt;
-      shape[0] /= transform.num_parts;
+      shape[0] = shape[0] / transform.num_parts * transform.span;
       return shape;
+    case Kind::swap_halves:
+      return !shape.empty() && shape[0] % 2 == 0 ? std::optional(shape) : std::nullopt;
   }
   return std::nullopt;
 }
@@ -46,7 +51,11 @@ at::Tensor forward(const Transform& transform, const at::Tensor& tensor) {
       return tensor.t();
     case Kind::part: {
       const int64_t rows = tensor.size(0) / transform.num_parts;
-      return tensor.narrow(0, transform.part * rows, rows);
+      return tensor.narrow(0, transform.part * rows, transform.span * rows);
+    }
+    case Kind::swap_halves: {
+      const int64_t rows = tensor.size(0) / 2;
+      return at::cat({tensor.narrow(0, rows, rows), tensor.narrow(0, 0, rows)});
     }
   }
   return tensor;
@@ -59,7 +68,7 @@ Transform inverse(const Transform& transform) {
     case Kind::unsqueeze_1x1:
       return Transform::squeeze_1x1();
     default:
-      return transform;  // none and transpose are their own; parts are joined by the caller
+      return transform;  // none, transpose and swap_halves are their own; parts are joined by the caller
   }
 }
 
@@ -74,14 +83,17 @@ class UnmappedSource : public TensorSource {
       auto [place, is_new] = places_.try_emplace(target->name);
       if (is_new) {
         keys_.push_back(target->name);
-        place->second = {inverse(transform), std::vector<std::string>(transform.num_parts)};
+        place->second.transform = inverse(transform);
+        place->second.num_missing = transform.num_parts;
       }
-      std::string& part = place->second.names.at(transform.part);
-      DT_CHECK(part.empty(), "'{}' and '{}' both go to '{}'", part, name, target->name);
-      part = std::move(name);
+      const bool is_free = place->second.parts.try_emplace(transform.part, std::move(name)).second;
+      DT_CHECK(is_free, "two tensors go to '{}'", target->name);
+      place->second.num_missing -= transform.span;
     }
-    for (const auto& [key, place] : places_) {
-      for (const std::string& name : place.names) DT_CHECK(!name.empty(), "'{}' lacks one of its parts", key);
+    for (auto& [key, place] : places_) {
+      DT_CHECK(place.num_missing == 0, "'{}' lacks one of its parts", key);
+      for (auto& [part, name] : place.parts) place.names.push_back(std::move(name));
+      place.parts.clear();
     }
   }
 
@@ -122,6 +134,8 @@ class UnmappedSource : public TensorSource {
  private:
   struct Place {
     Transform transform;
+    std::map<int, std::string> parts;  // while they are gathered
+    int num_missing = 1;
     std::vector<std::string> names;  // the model's; several are joined along the first dimension
   };
   const Place& place(const std::string& key) const {
@@ -139,6 +153,51 @@ class UnmappedSource : public TensorSource {
 
 std::shared_ptr<const TensorSource> NameMap::to_checkpoint(std::shared_ptr<const TensorSource> model) const {
   return std::make_shared<UnmappedSource>(*this, std::move(model));
+}
+
+void NameMap::require_complete(const TensorSource& model) const {
+  struct Fused {
+    std::set<int> parts;
+    std::string first_name;
+    TensorInfo first;
+    int first_span = 1, num_missing = 0;
+  };
+  std::map<std::string, Fused> fused;
+  for (const std::string& name : model.keys()) {
+    const auto target = to_checkpoint(name);
+    if (!target) fail("{}: tensor '{}' has no place in the other layout", model.path().string(), name);
+    const Transform& transform = target->transform;
+    const TensorInfo info = model.info(name);
+    if (transform.kind != Kind::part) {
+      if (!transformed_shape(inverse(transform), info.shape)) {
+        fail("{}: tensor '{}' is {}, which does not fit '{}' of the other layout", model.path().string(), name,
+             describe(info), target->name);
+      }
+      continue;
+    }
+    const auto [place, is_new] = fused.try_emplace(target->name);
+    Fused& whole = place->second;
+    if (is_new) whole = {{}, name, info, transform.span, transform.num_parts};
+    for (int part = 0; part < transform.span; ++part) whole.parts.insert(transform.part + part);
+    whole.num_missing -= transform.span;
+    auto expected = whole.first.shape, found = info.shape;
+    if (!expected.empty() && !found.empty()) {
+      expected[0] *= transform.span;
+      found[0] *= whole.first_span;
+    }
+    if (info.dtype != whole.first.dtype || found != expected) {
+      fail("{}: tensors '{}' ({}) and '{}' ({}) do not fit together as parts of '{}'", model.path().string(),
+           whole.first_name, describe(whole.first), name, describe(info), target->name);
+    }
+  }
+  for (const auto& [key, whole] : fused) {
+    if (whole.num_missing == 0) continue;
+    for (const Name& name : to_model(key)) {
+      if (whole.parts.contains(name.transform.part)) continue;
+      fail("{}: tensor '{}' is missing, a part of '{}' like '{}'", model.path().string(), name.name, key,
+           whole.first_name);
+    }
+  }
 }
 
 MappedSource::MappedSource(const NameMap& map, std::shared_ptr<const TensorSource> checkpoint)
@@ -179,7 +238,7 @@ TensorInfo MappedSource::info(const std::string& name) const {
          path().string(), key, describe(result), name);
   }
   result.shape = std::move(*shape);
-  result.num_bytes /= transform.num_parts;
+  result.num_bytes = result.num_bytes / transform.num_parts * transform.span;
   return result;
 }
 

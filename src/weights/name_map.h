@@ -27,14 +27,17 @@ struct Transform {
     unsqueeze_1x1,  // checkpoint [out, in] (or already 4-D) -> model [out, in, 1, 1]
     transpose,      // checkpoint [a, b] -> model [b, a]
     part,           // checkpoint [n * k, ...] -> the model's k rows number `part` of n, e.g. fused q, k, v
+    swap_halves,    // checkpoint [a; b] along the first dimension -> model [b; a], e.g. shift and scale
   };
   Kind kind = Kind::none;
   int part = 0, num_parts = 1;
+  int span = 1;  // parts that are one tensor in the model, from `part` on
 
   static Transform squeeze_1x1() { return {Kind::squeeze_1x1}; }
   static Transform unsqueeze_1x1() { return {Kind::unsqueeze_1x1}; }
   static Transform transpose() { return {Kind::transpose}; }
-  static Transform rows(int part, int num_parts) { return {Kind::part, part, num_parts}; }
+  static Transform rows(int part, int num_parts, int span = 1) { return {Kind::part, part, num_parts, span}; }
+  static Transform swap_halves() { return {Kind::swap_halves}; }
   bool operator==(const Transform&) const = default;
 };
 
@@ -86,8 +89,12 @@ class NameMap {
   // A view of the checkpoint under the model's names; tensors are transformed when asked for.
   std::shared_ptr<const MappedSource> to_model(std::shared_ptr<const TensorSource> checkpoint) const;
   // The inverse, for saving: a view of the model's tensors under the checkpoint's keys, fused parts joined.
-  // A tensor that no rule covers or an incomplete set of fused parts is a bug in the map.
+  // A tensor that no rule covers or an incomplete set of fused parts is a bug in the map, if the tensors are a model's
+  // own; those of a file are checked with `require_complete` first.
   std::shared_ptr<const TensorSource> to_checkpoint(std::shared_ptr<const TensorSource> model) const;
+  // Throws UserError that names the tensor where a file under the model's names has one that no rule covers, lacks a
+  // part of a fused tensor, or has parts whose sizes or dtypes do not go together.
+  void require_complete(const TensorSource& model) const;
 
  private:
   struct Rule {

@@ -83,19 +83,30 @@ std::shared_ptr<const TensorSource> open_weights(const fs::path& path) {
   fail_unknown(path, begin);
 }
 
-std::shared_ptr<const TensorSource> open_component_folder(const fs::path& folder) {
+std::shared_ptr<const TensorSource> open_component_folder(const fs::path& folder, const std::string& variant) {
+  std::vector<std::string> names;
   for (const std::string name : kComponentFiles) {
+    const size_t dot = name.find('.');
+    if (variant.empty()) {
+      names.push_back(name);
+    } else if (name.find('.', dot + 1) == name.npos) {
+      names.push_back(fmt::format("{}.{}{}", name.substr(0, dot), variant, name.substr(dot)));
+    }
+  }
+  for (const std::string& name : names) {
     const fs::path file = folder / name;
     if (fs::path index = file.string() + ".index.json"; fs::exists(index)) return open_shards(index);
     if (fs::exists(file)) return open_weights(file);
   }
-  fail("{}: has no weights; expected {}", folder.string(), fmt::join(kComponentFiles, " or "));
+  fail("{}: has no weights; expected {}", folder.string(), fmt::join(names, " or "));
 }
 
 std::shared_ptr<const TensorSource> open_diffusers_folder(const fs::path& folder,
-                                                          const std::vector<std::string>& components) {
+                                                          const std::vector<std::string>& components,
+                                                          const std::string& variant) {
   std::vector<JoinedSource::Part> parts;
-  for (const std::string& name : components) parts.push_back({name + ".", open_component_folder(folder / name)});
+  for (const std::string& name : components)
+    parts.push_back({name + ".", open_component_folder(folder / name, variant)});
   return std::make_shared<JoinedSource>(folder, std::move(parts));
 }
 

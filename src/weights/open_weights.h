@@ -14,13 +14,15 @@ namespace difftune {
 std::shared_ptr<const TensorSource> open_weights(const fs::path& path);
 
 // Opens the weights in one component folder of a Diffusers model (unet/, vae/, text_encoder/): safetensors before .bin,
-// shards by their index.json. Keys are those of the files.
-std::shared_ptr<const TensorSource> open_component_folder(const fs::path& folder);
+// shards by their index.json. Keys are those of the files. A variant such as "fp16" is part of the files' names
+// ("model.fp16.safetensors"); others are not looked for then.
+std::shared_ptr<const TensorSource> open_component_folder(const fs::path& folder, const std::string& variant = "");
 
 // Opens the given components of a Diffusers model folder as one source with keys such as "unet.conv_in.weight".
 // Throws UserError where one has no weights.
 std::shared_ptr<const TensorSource> open_diffusers_folder(const fs::path& folder,
-                                                          const std::vector<std::string>& components);
+                                                          const std::vector<std::string>& components,
+                                                          const std::string& variant = "");
 
 // Whether `path` is a folder with a model_index.json or a unet/ inside.
 bool is_diffusers_folder(const fs::path& path);

@@ -42,10 +42,10 @@ void SafetensorsFile::drop_pages(const std::string& key) const {
 }
 
 void write_safetensors(const fs::path& path, const std::vector<TensorDeclaration>& tensors,
-                       const TensorProvider& provide, const std::optional<Metadata>& metadata) {
+                       const TensorProvider& provide, const std::optional<Metadata>& metadata, SafetensorsStyle style) {
   std::set<std::string_view> names;
   for (const TensorDeclaration& t : tensors) DT_CHECK(names.insert(t.name).second, "two tensors called '{}'", t.name);
-  const BuiltHeader built = build_safetensors_header(tensors, metadata);
+  const BuiltHeader built = build_safetensors_header(tensors, metadata, style);
   const uint64_t needed = built.bytes.size() + built.header.data_bytes;
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (const uint64_t available = free_space_bytes(folder); available < needed) {

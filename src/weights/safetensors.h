@@ -45,7 +45,8 @@ using TensorProvider = std::function<at::Tensor(const std::string& name)>;
 // is converted; another shape is a bug. No metadata and empty metadata differ in the file, as in the Python library.
 // Throws UserError, and leaves an existing file as it was, where the disk is full.
 void write_safetensors(const fs::path& path, const std::vector<TensorDeclaration>& tensors,
-                       const TensorProvider& provide, const std::optional<Metadata>& metadata = std::nullopt);
+                       const TensorProvider& provide, const std::optional<Metadata>& metadata = std::nullopt,
+                       SafetensorsStyle style = SafetensorsStyle::library);
 
 void write_safetensors(const fs::path& path, const std::vector<NamedTensor>& tensors,
                        const std::optional<Metadata>& metadata = std::nullopt);

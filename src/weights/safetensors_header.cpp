@@ -148,36 +148,32 @@ class HeaderParser {
   std::string_view json_;
 };
 
-std::string quote(const std::string& text) {
+std::string quote(const std::string& text, bool as_ascii) {
   try {
-    return nlohmann::json(text).dump();
+    return nlohmann::json(text).dump(-1, ' ', as_ascii);
   } catch (const nlohmann::json::exception&) {
     fail("the text '{}' is not valid UTF-8 and cannot be stored in a safetensors file",
          nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
   }
 }
 
-std::string header_json(const SafetensorsHeader& header) {
-  std::string json = "{";
-  const auto separate = [&] {
-    if (json.size() > 1) json += ',';
-  };
+std::string header_json(const SafetensorsHeader& header, SafetensorsStyle style) {
+  const bool is_library = style == SafetensorsStyle::library;
+  const char *comma = is_library ? "," : ", ", *colon = is_library ? ":" : ": ";
+  const auto text = [&](const std::string& utf8) { return quote(utf8, !is_library); };
+  std::vector<std::string> members;
   if (header.metadata) {
-    json += "\"__metadata__\":{";
-    bool is_first = true;
-    for (const auto& [key, value] : *header.metadata) {
-      json += fmt::format("{}{}:{}", is_first ? "" : ",", quote(key), quote(value));
-      is_first = false;
-    }
-    json += '}';
+    std::vector<std::string> entries;
+    for (const auto& [key, value] : *header.metadata) entries.push_back(text(key) + colon + text(value));
+    members.push_back(fmt::format("\"__metadata__\"{}{{{}}}", colon, fmt::join(entries, comma)));
   }
   for (const SafetensorsEntry& entry : header.entries) {
-    separate();
-    json += fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}", quote(entry.name),
-                        kDtypes[rank_of(entry.info.dtype)].name, fmt::join(entry.info.shape, ","), entry.offset,
-                        entry.offset + entry.info.num_bytes);
+    members.push_back(fmt::format("{}{}{{\"dtype\"{}\"{}\"{}\"shape\"{}[{}]{}\"data_offsets\"{}[{}{}{}]}}",
+                                  text(entry.name), colon, colon, kDtypes[rank_of(entry.info.dtype)].name, comma, colon,
+                                  fmt::join(entry.info.shape, comma), comma, colon, entry.offset, comma,
+                                  entry.offset + entry.info.num_bytes));
   }
-  return json + "}";
+  return fmt::format("{{{}}}", fmt::join(members, comma));
 }
 
 }  // namespace
@@ -212,7 +208,7 @@ SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file, cons
 }
 
 BuiltHeader build_safetensors_header(const std::vector<TensorDeclaration>& tensors,
-                                     const std::optional<Metadata>& metadata) {
+                                     const std::optional<Metadata>& metadata, SafetensorsStyle style) {
   BuiltHeader built;
   SafetensorsHeader& header = built.header;
   header.metadata = metadata;
@@ -224,16 +220,20 @@ BuiltHeader build_safetensors_header(const std::vector<TensorDeclaration>& tenso
     entry.info.num_bytes = entry.info.num_elements() * c10::elementSize(tensor.dtype);
     header.entries.push_back(std::move(entry));
   }
-  std::sort(header.entries.begin(), header.entries.end(), [](const auto& a, const auto& b) {
-    return std::tuple(rank_of(a.info.dtype), std::string_view(a.name)) <
-           std::tuple(rank_of(b.info.dtype), std::string_view(b.name));
-  });
+  if (style == SafetensorsStyle::library) {
+    std::sort(header.entries.begin(), header.entries.end(), [](const auto& a, const auto& b) {
+      return std::tuple(rank_of(a.info.dtype), std::string_view(a.name)) <
+             std::tuple(rank_of(b.info.dtype), std::string_view(b.name));
+    });
+  }
   for (SafetensorsEntry& entry : header.entries) {
     entry.offset = header.data_bytes;
     header.data_bytes += entry.info.num_bytes;
   }
-  std::string json = header_json(header);
-  json.resize((json.size() + 7) / 8 * 8, ' ');
+  std::string json = header_json(header, style);
+  constexpr size_t kLengthBytes = 8;
+  const size_t alignment = style == SafetensorsStyle::library ? 8 : 256;
+  json.resize((json.size() + kLengthBytes + alignment - 1) / alignment * alignment - kLengthBytes, ' ');
   const uint64_t json_bytes = json.size();
   built.bytes.assign(reinterpret_cast<const char*>(&json_bytes), 8);
   built.bytes += json;

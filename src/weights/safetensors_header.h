@@ -36,14 +36,22 @@ struct SafetensorsHeader {
 // Parses and checks the header of `file` (all of its bytes). Throws UserError that begins with `path`.
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file, const fs::path& path);
 
-// The header for these tensors, ordered by dtype (wide ones first), then name: `bytes` is what the file begins with,
-// including the length. Throws UserError for a dtype that the format lacks or text that is not UTF-8.
+// Two programs' habits; every reader takes both.
+enum class SafetensorsStyle {
+  library,   // of the Python library: ordered by dtype (wide ones first), then name
+  in_order,  // of sd-scripts' memory-saving writer: in the order given, JSON as Python's json prints it, data at a
+             // multiple of 256 bytes
+};
+
+// The header for these tensors: `bytes` is what the file begins with, including the length. Throws UserError for a
+// dtype that the format lacks or text that is not UTF-8.
 struct BuiltHeader {
   SafetensorsHeader header;
   std::string bytes;
 };
 BuiltHeader build_safetensors_header(const std::vector<TensorDeclaration>& tensors,
-                                     const std::optional<Metadata>& metadata);
+                                     const std::optional<Metadata>& metadata,
+                                     SafetensorsStyle style = SafetensorsStyle::library);
 
 std::vector<TensorDeclaration> declarations(const std::vector<NamedTensor>& tensors);
 

@@ -1,11 +1,10 @@
 #include "weights/tensor_source.h"
 
-#include <ATen/ops/all.h>
-#include <ATen/ops/isfinite.h>
 #include <fmt/ranges.h>
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "weights/finite.h"
 
 namespace difftune {
 
@@ -91,10 +90,7 @@ at::Tensor MemorySource::tensor(const std::string& key) const {
 
 std::string first_non_finite(const std::vector<NamedTensor>& tensors) {
   for (const auto& [name, tensor] : tensors) {
-    if (!tensor.is_floating_point() || tensor.numel() == 0) continue;
-    // 8-bit floats have no isfinite kernel.
-    const at::Tensor values = tensor.element_size() == 1 ? tensor.to(at::kFloat) : tensor;
-    if (!at::isfinite(values).all().item<bool>()) return name;
+    if (!all_finite(tensor)) return name;
   }
   return "";
 }

@@ -291,12 +291,20 @@ TorchCheckpoint::TorchCheckpoint(const fs::path& path) : file_(std::make_shared<
     fail("{}: holds no state dict{}; expected a dictionary of tensors, at the top or under 'state_dict'", path.string(),
          callee.empty() ? "" : fmt::format(" but a pickled {}", callee));
   }
+  for (const auto& [key, value] : content.pickle.root().entries) {
+    if (key->is(Kind::text) && value->is(Kind::integer)) integers_[key->text] = value->integer;
+  }
   const TensorReader tensors(path, content.storages);
   for (const auto& [key, value] : state_dict.entries) {
     if (!key->is(Kind::text) || !TensorReader::is_tensor(*value)) continue;
     const bool is_new = tensors_.insert_or_assign(key->text, tensors.read(key->text, *value)).second;
     if (is_new) keys_.push_back(key->text);
   }
+}
+
+std::optional<int64_t> TorchCheckpoint::integer(const std::string& name) const {
+  const auto found = integers_.find(name);
+  return found == integers_.end() ? std::nullopt : std::optional(found->second);
 }
 
 const TorchCheckpoint::Tensor& TorchCheckpoint::place(const std::string& key) const {

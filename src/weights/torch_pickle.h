@@ -3,7 +3,9 @@
 // Format: torch/serialization.py (zip archive since 1.6, one stream of pickles before) and CPython's pickletools.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -28,6 +30,8 @@ class TorchCheckpoint : public TensorSource {
   const Metadata& metadata() const override { return metadata_; }
   // Calls of code that the file asked for and that were left undone, e.g. "os.system".
   const std::vector<std::string>& refused_calls() const { return refused_calls_; }
+  // A whole number beside the state dict, such as "epoch" or "global_step".
+  std::optional<int64_t> integer(const std::string& name) const;
 
   struct Tensor {
     TensorInfo info;
@@ -43,6 +47,7 @@ class TorchCheckpoint : public TensorSource {
   std::vector<std::string> keys_;
   std::unordered_map<std::string, Tensor> tensors_;
   std::vector<std::string> refused_calls_;
+  std::map<std::string, int64_t> integers_;
   Metadata metadata_;
 };
 

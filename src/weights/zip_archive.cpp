@@ -13,6 +13,9 @@ namespace {
 constexpr uint32_t kLocalHeader = 0x04034b50, kCentralHeader = 0x02014b50, kEndOfDirectory = 0x06054b50,
                    kZip64End = 0x06064b50, kZip64Locator = 0x07064b50;
 constexpr size_t kEndBytes = 22, kMaxCommentBytes = 65535, kZip64LocatorBytes = 20, kCentralBytes = 46;
+constexpr size_t kLocalBytes = 30, kExtraBytes = 4;
+constexpr uint16_t kZip64Version = 45;
+constexpr uint16_t kPaddingExtra = 0x4246;  // the one that PyTorch pads with
 constexpr uint16_t kStored = 0, kDeflated = 8, kZip64Extra = 1, kUtf8Flag = 0x800, kEncryptedFlag = 1;
 
 struct Directory {
@@ -137,7 +140,7 @@ void append(std::string& out, T value) {
 }
 
 // The fields that a local header and its directory entry share.
-std::string shared_fields(std::string_view name, uint32_t crc, uint32_t num_bytes) {
+std::string shared_fields(std::string_view name, uint32_t crc, uint32_t num_bytes, size_t extra_bytes) {
   constexpr uint16_t kVersion = 20, kTime = 0, kDate = (0 << 9) | (1 << 5) | 1;  // 1 January 1980, as NumPy writes it
   const bool is_ascii = std::all_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x80; });
   std::string out;
@@ -150,7 +153,7 @@ std::string shared_fields(std::string_view name, uint32_t crc, uint32_t num_byte
   append(out, num_bytes);
   append(out, num_bytes);
   append(out, static_cast<uint16_t>(name.size()));
-  append(out, uint16_t{0});
+  append(out, static_cast<uint16_t>(extra_bytes));
   return out;
 }
 
@@ -179,25 +182,42 @@ std::string read_zip_entry(std::span<const std::byte> file, const ZipEntry& entr
 
 void ZipWriter::add(std::string_view name, std::string_view head, std::span<const std::byte> body) {
   const uint64_t num_bytes = head.size() + body.size();
-  if (position_ + num_bytes + name.size() > UINT32_MAX - (1u << 20) || name.size() > UINT16_MAX ||
-      num_entries_ == UINT16_MAX) {
-    fail("{}: the arrays do not fit in one .npz file (4 GiB)", path_.string());
+  if (num_bytes >= UINT32_MAX || name.size() > UINT16_MAX) {
+    fail("{}: the array '{}' has {} MiB, more than fits in an entry of a zip archive (4 GiB)", path_.string(), name,
+         num_bytes >> 20);
   }
   const std::string_view content(reinterpret_cast<const char*>(body.data()), body.size());
-  const std::string fields = shared_fields(name, crc_of(content, crc_of(head)), static_cast<uint32_t>(num_bytes));
+  const uint32_t crc = crc_of(content, crc_of(head));
+  const auto num_bytes32 = static_cast<uint32_t>(num_bytes);
 
+  std::string place;  // zip64 extra field of the directory entry
+  if (position_ >= UINT32_MAX) {
+    append(place, kZip64Extra);
+    append(place, static_cast<uint16_t>(sizeof position_));
+    append(place, position_);
+  }
   append(directory_, kCentralHeader);
-  append(directory_, uint16_t{20});
-  directory_ += fields;
+  append(directory_, place.empty() ? uint16_t{20} : kZip64Version);
+  directory_ += shared_fields(name, crc, num_bytes32, place.size());
   directory_.append(10, '\0');  // comment, disk, internal and external attributes
-  append(directory_, static_cast<uint32_t>(position_));
+  append(directory_, place.empty() ? static_cast<uint32_t>(position_) : UINT32_MAX);
   directory_ += name;
+  directory_ += place;
   ++num_entries_;
 
+  std::string padding;
+  const uint64_t begin = position_ + kLocalBytes + name.size();
+  if (begin % alignment_ != 0) {
+    const auto bytes = static_cast<uint16_t>((alignment_ - (begin + kExtraBytes) % alignment_) % alignment_);
+    append(padding, kPaddingExtra);
+    append(padding, bytes);
+    padding.append(bytes, 'Z');
+  }
   std::string local;
   append(local, kLocalHeader);
-  local += fields;
+  local += shared_fields(name, crc, num_bytes32, padding.size());
   local += name;
+  local += padding;
   local += head;
   file_.write(local);
   file_.write(content);
@@ -206,13 +226,31 @@ void ZipWriter::add(std::string_view name, std::string_view head, std::span<cons
 
 void ZipWriter::commit() {
   std::string end = std::move(directory_);
-  const auto directory_bytes = static_cast<uint32_t>(end.size());
+  const uint64_t directory_bytes = end.size();
+  const bool is_zip64 = position_ + directory_bytes >= UINT32_MAX || num_entries_ >= UINT16_MAX;
+  if (is_zip64) {
+    const uint64_t end64 = position_ + directory_bytes;
+    append(end, kZip64End);
+    append(end, uint64_t{44});  // bytes that follow
+    append(end, kZip64Version);
+    append(end, kZip64Version);
+    append(end, uint64_t{0});  // disks
+    append(end, num_entries_);
+    append(end, num_entries_);
+    append(end, directory_bytes);
+    append(end, position_);
+    append(end, kZip64Locator);
+    append(end, uint32_t{0});
+    append(end, end64);
+    append(end, uint32_t{1});
+  }
+  const uint16_t num_entries = is_zip64 ? UINT16_MAX : static_cast<uint16_t>(num_entries_);
   append(end, kEndOfDirectory);
   append(end, uint32_t{0});
-  append(end, static_cast<uint16_t>(num_entries_));
-  append(end, static_cast<uint16_t>(num_entries_));
-  append(end, directory_bytes);
-  append(end, static_cast<uint32_t>(position_));
+  append(end, num_entries);
+  append(end, num_entries);
+  append(end, is_zip64 ? UINT32_MAX : static_cast<uint32_t>(directory_bytes));
+  append(end, is_zip64 ? UINT32_MAX : static_cast<uint32_t>(position_));
   append(end, uint16_t{0});
   file_.write(end);
   file_.commit();

@@ -28,10 +28,12 @@ std::vector<ZipEntry> read_zip_directory(std::span<const std::byte> file, const 
 // The uncompressed content of an entry, its CRC checked.
 std::string read_zip_entry(std::span<const std::byte> file, const ZipEntry& entry, const fs::path& path);
 
-// Writes stored entries one after another to an AtomicFile. An archive of 4 GiB or more is a UserError.
+// Writes stored entries one after another to an AtomicFile; an archive of 4 GiB or more becomes zip64. An entry of that
+// size is a UserError.
 class ZipWriter {
  public:
-  explicit ZipWriter(const fs::path& path) : path_(path), file_(path) {}
+  // The content of every entry begins at a multiple of `alignment` bytes.
+  explicit ZipWriter(const fs::path& path, size_t alignment = 1) : path_(path), file_(path), alignment_(alignment) {}
   // The entry's content is `head` followed by `body`.
   void add(std::string_view name, std::string_view head, std::span<const std::byte> body);
   // Writes the directory and puts the file in its place.
@@ -41,8 +43,9 @@ class ZipWriter {
   fs::path path_;
   AtomicFile file_;
   std::string directory_;
+  size_t alignment_;
   uint64_t position_ = 0;
-  size_t num_entries_ = 0;
+  uint64_t num_entries_ = 0;
 };
 
 }  // namespace difftune

@@ -141,7 +141,7 @@ class SdxlFamily : public ModelFamily {
   }
 
   std::unique_ptr<nn::ParameterReader> reader(const NameMap& map) const {
-    return make_checkpoint_reader(map.to_model(checkpoint_), request_.dtype, request_.device, Storage::as_in_file);
+    return make_checkpoint_reader(map.to_model(checkpoint_), request_.dtype, request_.device);
   }
 
   NameMap single_file_unet_map() const {

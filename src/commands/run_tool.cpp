@@ -1,0 +1,39 @@
+#include "commands/run_tool.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "options/read_options.h"
+
+namespace difftune {
+
+bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<const std::string> words) {
+  const ReadResult read = read_options(table, words);
+  if (read.outcome == ReadResult::Outcome::help_wanted) {
+    fmt::print("{}", help_text(page, table, terminal_width()));
+    return false;
+  }
+  for (const Remark& remark : read.remarks) {
+    log::write(remark.is_warning ? log::Level::warning : log::Level::info, remark.text);
+  }
+  std::vector<std::string> missing;
+  for (const OptionSpec& spec : table.specs()) {
+    if (spec.required && std::holds_alternative<std::monostate>(spec.value()))
+      missing.push_back((spec.positional ? "" : "--") + spec.name);
+  }
+  if (!missing.empty()) {
+    throw UsageError(fmt::format("{} needs {}; `difftune {} --help` explains the options", page.name,
+                                 fmt::join(missing, ", "), page.name));
+  }
+  // The tools give each processor a piece of work of its own (rows, a layer): LibTorch's threads would meet at a
+  // barrier after every small operation, which takes minutes on a busy machine.
+  at::set_num_threads(1);
+  return true;
+}
+
+}  // namespace difftune

@@ -1,0 +1,32 @@
+// The frame of the commands that turn files into files: words in, options filled and checked, then the work.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "options/command_page.h"
+#include "options/option_table.h"
+
+namespace difftune {
+
+// Reads `words` into the fields of `table`. Returns false where the call is answered already (--help). Throws
+// UsageError for a bad command line and for a required option that is missing.
+bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<const std::string> words);
+
+// Runs a tool whose options struct has `OptionTable describe(Options&)`; `work` returns the exit code.
+template <typename Options>
+int run_tool(const CommandPage& page, std::span<const std::string> words, int (*work)(Options&)) {
+  Options options;
+  OptionTable table = describe(options);
+  return read_tool_options(page, table, words) ? work(options) : 0;
+}
+
+// The Markdown of docs/NAME.md.
+template <typename Options>
+std::string tool_page(const CommandPage& page) {
+  Options options;
+  const OptionTable table = describe(options);
+  return markdown_page(page, table);
+}
+
+}  // namespace difftune

@@ -1,0 +1,47 @@
+// Products of fp32 matrices with a weight in any precision, panel by panel (see nn/panel.h), on oneDNN's small kernels.
+//
+// The thread that multiplies with a panel has made it: the weight is read once, half precision becomes fp32 on the way
+// into the cache, and no whole-matrix packing as in a BLAS library is needed. CPU only.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "nn/panel.h"
+
+namespace difftune::nn {
+
+// Rows of fp32 values, `stride` apart.
+struct Rows {
+  float* data = nullptr;
+  int64_t stride = 0;
+};
+struct ConstRows {
+  const float* data = nullptr;
+  int64_t stride = 0;
+};
+
+// c [M, n] (+)= a [M, K] · b [K, n] for a ready panel b with `stride` between rows; on the calling thread.
+void multiply_panel(ConstRows a, ConstRows b, Rows c, int64_t num_rows, int64_t num_k, int64_t num_columns,
+                    bool accumulates);
+
+// Hands the processor's matrix unit back; call at the end of a task that multiplied.
+void end_multiplying();
+
+// a [M, K] · B, a summand of a product.
+struct Term {
+  ConstRows a;
+  PanelSource b;
+  int64_t num_k = 0;
+};
+
+enum class Start { zero, bias, sum };
+
+// c [M, N] = Σ terms + start, on all threads; `start` is zero, a row of N values, or what c holds.
+void panel_product(std::span<const Term> terms, Rows c, int64_t num_rows, int64_t num_columns, Start start,
+                   const float* bias = nullptr);
+
+// Columns in a panel of `num_columns`, so that the panels spread evenly over the threads.
+int64_t panel_width(int64_t num_columns);
+
+}  // namespace difftune::nn

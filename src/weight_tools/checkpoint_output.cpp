@@ -1,0 +1,127 @@
+#include "weight_tools/checkpoint_output.h"
+
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "weight_tools/stop_signal.h"
+#include "weights/finite.h"
+#include "weights/tensor_bytes.h"
+
+namespace difftune {
+namespace {
+
+constexpr uint64_t kMegabyte = 1'000'000;
+
+int64_t megabytes(uint64_t num_bytes) { return static_cast<int64_t>((num_bytes + kMegabyte - 1) / kMegabyte); }
+
+uint64_t num_bytes(const TensorDeclaration& tensor) {
+  return TensorInfo{tensor.dtype, tensor.shape}.num_elements() * c10::elementSize(tensor.dtype);
+}
+
+fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+
+[[noreturn]] void fail_not_finite(const TensorRecipe& recipe) {
+  for (const TensorRecipe::Input& input : recipe.inputs) {
+    if (!all_finite(input.source->tensor(input.key))) {
+      fail("{}: tensor '{}' holds NaN or infinite values; the file is damaged, and nothing was written",
+           input.source->path().string(), input.key);
+    }
+  }
+  fail("tensor '{}' has values beyond the range of {}; save as bf16 or float instead. Nothing was written",
+       recipe.tensor.name, dtype_name(recipe.tensor.dtype));
+}
+
+// Makes the tensors of one file when they are asked for.
+class Maker {
+ public:
+  Maker(const std::vector<TensorRecipe>& recipes, const std::string& label)
+      : progress_(label, megabytes(total_bytes(recipes)), "MB") {
+    for (const TensorRecipe& recipe : recipes) by_name_.emplace(recipe.tensor.name, &recipe);
+  }
+
+  at::Tensor make(const std::string& name) {
+    stop_.check();
+    drop_pages();  // of the tensor before, which is written by now
+    const TensorRecipe& recipe = *by_name_.at(name);
+    last_ = &recipe;
+    const at::Tensor tensor = to_plain_cpu(recipe.make(), recipe.tensor.dtype);
+    if (!all_finite(tensor)) fail_not_finite(recipe);
+    done_ += num_bytes(recipe.tensor);
+    progress_.advance(megabytes(done_) - progress_.done());
+    return tensor;
+  }
+
+ private:
+  void drop_pages() const {
+    if (last_ == nullptr) return;
+    for (const TensorRecipe::Input& input : last_->inputs) input.source->drop_pages(input.key);
+  }
+
+  StopSignal stop_;
+  Progress progress_;
+  std::unordered_map<std::string_view, const TensorRecipe*> by_name_;
+  const TensorRecipe* last_ = nullptr;
+  uint64_t done_ = 0;
+};
+
+}  // namespace
+
+TensorRecipe copy_recipe(std::string name, const TensorRecipe::Input& input, std::optional<c10::ScalarType> dtype) {
+  const TensorInfo info = input.source->info(input.key);
+  return {{std::move(name), dtype.value_or(info.dtype), info.shape},
+          [input] { return input.source->tensor(input.key); },
+          {input}};
+}
+
+void require_new_file(const fs::path& output, std::span<const fs::path> inputs, std::string_view option) {
+  std::error_code ec;
+  if (output.empty()) throw UsageError(fmt::format("{} is missing: the file to write", option));
+  if (fs::is_directory(output, ec)) fail("{} {}: is a folder, expected the file to write", option, output.string());
+  for (const fs::path& input : inputs) {
+    if (fs::equivalent(output, input, ec)) {
+      fail("{} {}: is also an input, which would be overwritten; choose another name", option, output.string());
+    }
+  }
+}
+
+uint64_t total_bytes(const std::vector<TensorRecipe>& recipes) {
+  uint64_t sum = 0;
+  for (const TensorRecipe& recipe : recipes) sum += num_bytes(recipe.tensor);
+  return sum;
+}
+
+void require_free_space(const fs::path& path, const std::vector<TensorRecipe>& recipes) {
+  const uint64_t needed = total_bytes(recipes), available = free_space_bytes(folder_of(path));
+  if (available < needed) {
+    fail("{}: needs {}, but only {} are free there", path.string(), display_bytes(needed), display_bytes(available));
+  }
+}
+
+void write_checkpoint(const CheckpointOutput& output, const std::vector<TensorRecipe>& recipes,
+                      const std::string& label) {
+  require_free_space(output.path, recipes);
+  const fs::path folder = folder_of(output.path);
+  std::error_code ec;
+  fs::create_directories(folder, ec);
+  if (ec) fail("{}: the folder cannot be created ({})", folder.string(), ec.message());
+  remove_stale_temporaries(folder);
+
+  std::vector<TensorDeclaration> tensors;
+  for (const TensorRecipe& recipe : recipes) tensors.push_back(recipe.tensor);
+  Maker maker(recipes, label);
+  const TensorProvider provide = [&](const std::string& name) { return maker.make(name); };
+  if (output.path.extension() == ".safetensors" || output.path.extension() == ".sft") {
+    write_safetensors(output.path, tensors, provide, output.metadata, output.style);
+  } else {
+    write_torch_checkpoint(output.path, tensors, provide, output.torch);
+  }
+}
+
+std::string display_bytes(uint64_t num_bytes) {
+  if (num_bytes >= 1000 * kMegabyte) return fmt::format("{:.1f} GB", static_cast<double>(num_bytes) / 1e9);
+  if (num_bytes >= kMegabyte) return fmt::format("{:.1f} MB", static_cast<double>(num_bytes) / 1e6);
+  return fmt::format("{} bytes", num_bytes);
+}
+
+}  // namespace difftune

@@ -1,0 +1,206 @@
+#include "weight_tools/low_rank.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/diag.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linalg_qr.h>
+#include <ATen/ops/linalg_svd.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+
+namespace difftune {
+namespace {
+
+// The error that ends the iteration, relative to the norm of the truncated matrix.
+constexpr double kTolerance = 1e-3;
+// Below this gap between neighbouring singular values (relative, squared) the vectors are hardly defined.
+constexpr double kSmallestGap = 2e-3;
+// Up to this size LAPACK is as fast.
+constexpr int64_t kSmallSide = 192;
+
+at::Tensor random_normal(int64_t rows, int64_t columns, uint64_t seed) {
+  return at::randn({rows, columns}, at::detail::createCPUGenerator(seed), at::TensorOptions().dtype(at::kFloat));
+}
+
+double squared_norm(const at::Tensor& tensor) {
+  const double norm = at::linalg_vector_norm(tensor, 2, std::nullopt, false, at::kDouble).item<double>();
+  return norm * norm;
+}
+
+// Orthonormal rows that are kept in one growing block of memory.
+class Basis {
+ public:
+  Basis(int64_t max_rows, int64_t columns) : rows_(at::empty({max_rows, columns}, at::kFloat)) {}
+
+  at::Tensor all() const { return rows_.narrow(0, 0, size_); }
+  at::Tensor last(int64_t count) const { return rows_.narrow(0, size_ - count, count); }
+  int64_t size() const { return size_; }
+
+  // Takes what lies in the basis out of the rows of `block`, then appends an orthonormal basis of what is left.
+  // Returns R of block = R^T-combinations of the new rows: block^T = new^T R.
+  at::Tensor append(at::Tensor block) {
+    for (int pass = 0; pass < 2 && size_ > 0; ++pass) {  // twice is enough (Kahan)
+      block = block - at::mm(at::mm(block, all().t()), all());
+    }
+    const auto [q, r] = at::linalg_qr(block.t());
+    rows_.narrow(0, size_, block.size(0)).copy_(q.t());
+    size_ += block.size(0);
+    return r;
+  }
+
+ private:
+  at::Tensor rows_;
+  int64_t size_ = 0;
+};
+
+// The Ritz values and vectors of the bidiagonal block matrix, and how far they are from A's.
+struct Ritz {
+  at::Tensor p, s, q;      // B = p diag(s) q
+  double error = 0;        // of the truncated matrix, relative to its norm
+  double residual_sq = 0;  // sum of the squared residuals of the left vectors
+};
+
+Ritz solve(const at::Tensor& b, const at::Tensor& last_coupling, int64_t rank) {
+  Ritz ritz;
+  std::tie(ritz.p, ritz.s, ritz.q) = at::linalg_svd(b, /*full_matrices=*/false);
+  const int64_t block = last_coupling.size(0);
+  const at::Tensor tail = ritz.p.narrow(0, ritz.p.size(0) - block, block).narrow(1, 0, rank);
+  const at::Tensor residuals =
+      at::linalg_vector_norm(at::mm(last_coupling, tail), 2, at::IntArrayRef{0}).to(at::kDouble).contiguous();
+  const at::Tensor values = ritz.s.to(at::kDouble).contiguous();
+  const double* s = values.const_data_ptr<double>();
+  const double* r = residuals.const_data_ptr<double>();
+  const double next = values.size(0) > rank ? s[rank] * s[rank] : 0;
+  double error = 0, total = 0;
+  for (int64_t i = 0; i < rank; ++i) {
+    const double square = s[i] * s[i];
+    const double gap = std::max(square - next, kSmallestGap * square);
+    // An angle of residual / gap of the Gram matrix turns the term of norm s.
+    const double turned = gap > 0 ? s[i] * std::min(1.0, s[i] * r[i] / gap) : 0;
+    error += 2 * turned * turned;
+    total += square;
+    ritz.residual_sq += r[i] * r[i];
+  }
+  ritz.error = total > 0 ? std::sqrt(error / total) : 0;
+  return ritz;
+}
+
+// When to look again: from how fast the error fell.
+int64_t steps_to_next_check(double error, double previous_error, int64_t steps_between) {
+  if (previous_error <= error || previous_error == 0) return 2;
+  const double rate = std::log(previous_error / error) / static_cast<double>(steps_between);
+  return std::clamp<int64_t>(static_cast<int64_t>(std::ceil(std::log(error / kTolerance) / rate)), 1, 8);
+}
+
+LeadingSvd by_lapack(const at::Tensor& matrix, int64_t rank, double norm_sq) {
+  LeadingSvd result{.svd = exact_svd(matrix, rank), .is_exact = true};
+  const double kept = squared_norm(result.svd.s);
+  result.residual = norm_sq > 0 ? std::sqrt(std::max(0.0, norm_sq - kept) / norm_sq) : 0;
+  return result;
+}
+
+}  // namespace
+
+TruncatedSvd svd_of_product(const at::Tensor& up, const at::Tensor& down) {
+  const auto [q_up, r_up] = at::linalg_qr(up.to(at::kDouble));
+  const auto [q_down, r_down] = at::linalg_qr(down.to(at::kDouble).t());
+  const auto [u, s, vh] = at::linalg_svd(at::mm(r_up, r_down.t()), /*full_matrices=*/false);
+  return {at::mm(q_up, u).to(at::kFloat), s.to(at::kFloat), at::mm(vh, q_down.t()).to(at::kFloat)};
+}
+
+TruncatedSvd exact_svd(const at::Tensor& matrix, int64_t rank) {
+  const auto [u, s, vh] = at::linalg_svd(matrix, /*full_matrices=*/false);
+  return truncated({u, s, vh}, rank);
+}
+
+TruncatedSvd truncated(const TruncatedSvd& svd, int64_t rank) {
+  return {svd.u.narrow(1, 0, rank).contiguous(), svd.s.narrow(0, 0, rank).contiguous(),
+          svd.vh.narrow(0, 0, rank).contiguous()};
+}
+
+LeadingSvd leading_svd(const at::Tensor& matrix, int64_t rank, uint64_t seed, bool exact) {
+  const int64_t m = matrix.size(0), n = matrix.size(1), side = std::min(m, n);
+  const double norm_sq = squared_norm(matrix);
+  const int64_t block = std::clamp<int64_t>(rank, matrix.numel() > (4 << 20) ? 16 : 8, 32);
+  // Beyond this size of the Krylov space the exact SVD is cheaper.
+  const int64_t max_size = side * 2 / 5 / block * block;
+  const bool is_too_small = side <= kSmallSide || max_size < 2 * rank + 2 * block;
+  if (exact || is_too_small || norm_sq == 0) return by_lapack(matrix, rank, norm_sq);
+
+  Basis left(max_size, m), right(max_size + block, n);
+  at::Tensor b = at::zeros({max_size, max_size}, at::kFloat);
+  right.append(random_normal(block, n, seed));
+  at::Tensor coupling;  // A^T U_j = V_j R_j^T + V_{j+1} coupling
+  int64_t next_check = rank + 2 * block, checked_at = 0;
+  double previous_error = 0;
+  while (left.size() < max_size) {
+    const int64_t at = left.size();
+    const at::Tensor r = left.append(at::mm(right.last(block), matrix.t()));
+    b.narrow(0, at, block).narrow(1, at, block).copy_(r);
+    if (at > 0) b.narrow(0, at - block, block).narrow(1, at, block).copy_(coupling.t());
+    coupling = right.append(at::mm(left.last(block), matrix));
+    const int64_t size = left.size();
+    // A matrix of low rank is used up: what follows would be noise.
+    const bool is_used_up = squared_norm(coupling) <= 1e-12 * norm_sq;
+    if (is_used_up && size < rank) break;
+    if (!is_used_up && size < next_check && size + block <= max_size) continue;
+
+    const Ritz ritz = solve(b.narrow(0, 0, size).narrow(1, 0, size), coupling, rank);
+    if (ritz.error <= kTolerance) {
+      LeadingSvd result;
+      result.svd.u = at::mm(left.all().t(), ritz.p.narrow(1, 0, rank));
+      result.svd.s = ritz.s.narrow(0, 0, rank).contiguous();
+      result.svd.vh = at::mm(ritz.q.narrow(0, 0, rank), right.all().narrow(0, 0, size));
+      const double lost = std::max(0.0, norm_sq - squared_norm(result.svd.s));
+      result.residual = std::sqrt(lost / norm_sq);
+      // What is below the rounding of the norm is no error of the truncation.
+      const double rounding = 1e-10 * norm_sq;
+      if (lost > rounding) result.excess = std::sqrt(lost / std::max(rounding, lost - ritz.residual_sq));
+      return result;
+    }
+    next_check = size + block * steps_to_next_check(ritz.error, previous_error, (size - checked_at) / block);
+    previous_error = ritz.error;
+    checked_at = size;
+  }
+  return by_lapack(matrix, rank, norm_sq);
+}
+
+void extend_with_zeros(TruncatedSvd& svd, int64_t rank, uint64_t seed) {
+  const int64_t more = rank - svd.rank();
+  if (more <= 0) return;
+  DT_CHECK(rank <= std::min(svd.u.size(0), svd.vh.size(1)), "rank {}", rank);
+  // QR keeps the first columns up to their signs, and the others span what the random ones add.
+  const auto complete = [&](const at::Tensor& columns, uint64_t with_seed) {
+    const at::Tensor extra = random_normal(more, columns.size(0), with_seed).t();
+    return std::get<0>(at::linalg_qr(at::cat({columns, extra}, 1))).narrow(1, columns.size(1), more);
+  };
+  svd.u = at::cat({svd.u, complete(svd.u, seed)}, 1);
+  svd.vh = at::cat({svd.vh, complete(svd.vh.t(), seed + 1).t()}, 0);
+  svd.s = at::cat({svd.s, at::zeros({more}, svd.s.options())});
+}
+
+double joint_quantile(const at::Tensor& a, const at::Tensor& b, double q) {
+  std::vector<float> values(a.numel() + b.numel());
+  const at::Tensor first = a.to(at::kFloat).contiguous(), second = b.to(at::kFloat).contiguous();
+  std::copy_n(first.const_data_ptr<float>(), first.numel(), values.begin());
+  std::copy_n(second.const_data_ptr<float>(), second.numel(), values.begin() + first.numel());
+  const double position = q * static_cast<double>(values.size() - 1);
+  const auto index = static_cast<size_t>(position);
+  std::nth_element(values.begin(), values.begin() + index, values.end());
+  const float lower = values[index];
+  if (index + 1 == values.size()) return lower;
+  const float upper = *std::min_element(values.begin() + index + 1, values.end());
+  return lower + (upper - lower) * static_cast<float>(position - static_cast<double>(index));
+}
+
+}  // namespace difftune

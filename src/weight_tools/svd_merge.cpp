@@ -1,0 +1,105 @@
+#include "weight_tools/svd_merge.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/clamp.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+#include "weight_tools/low_rank.h"
+
+namespace difftune {
+namespace {
+
+using Part = AdapterPart;
+
+constexpr double kClampQuantile = 0.99;
+
+// The changes of one module in all files.
+struct Sum {
+  std::string name;
+  std::vector<at::Tensor> ups, downs;  // matrices; ups carry the strength
+  std::vector<int64_t> down_shape;     // [r, in] or [r, in, k, k]
+  bool is_conv() const { return down_shape.size() == 4; }
+  bool has_kernel() const { return is_conv() && down_shape[2] * down_shape[3] > 1; }
+};
+
+void add_module(const MergeInput& input, const AdapterModule& module, const MergeRules& rules, Sum& sum) {
+  const AdapterFile& file = *input.file;
+  if (module.kind != AdapterKind::lora || module.has(Part::mid) || module.has(Part::magnitude)) {
+    fail("{}: {} is no plain LoRA module, which is all that can be merged by SVD", file.path().string(), module.name);
+  }
+  const at::Tensor down = file.tensor(module, Part::down, rules.precision).to(at::kFloat);
+  const at::Tensor up = file.tensor(module, Part::up, rules.precision).to(at::kFloat).flatten(1);
+  const auto shape = down.sizes().vec();
+  if (sum.downs.empty()) {
+    sum.down_shape = shape;
+  } else if (!std::equal(shape.begin() + 1, shape.end(), sum.down_shape.begin() + 1, sum.down_shape.end()) ||
+             up.size(0) != sum.ups[0].size(0)) {
+    fail("{}: {} [{}] does not fit that of the files before it [{}]: the LoRAs are for different models",
+         file.path().string(), module.key(Part::down), fmt::join(shape, ", "), fmt::join(sum.down_shape, ", "));
+  }
+  const double rank = static_cast<double>(down.size(0));
+  double strength = input.ratio * file.alpha(module).value_or(rank) / rank;
+  if (input.block_weights != nullptr) {
+    strength *= input.block_weights->factor(sum.name, input.block_weights->is_for_sdxl());
+  }
+  sum.downs.push_back(down.flatten(1));
+  sum.ups.push_back(up * strength);
+}
+
+}  // namespace
+
+void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q) {
+  if (q >= 1) return;
+  const double limit = joint_quantile(up, down, q);
+  up = at::clamp(up, -limit, limit);
+  down = at::clamp(down, -limit, limit);
+}
+
+std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const SvdMergeRules& rules) {
+  std::vector<Sum> sums;
+  std::unordered_map<std::string, size_t> index;
+  for (const MergeInput& input : inputs) {
+    for (const AdapterModule& module : input.file->modules()) {
+      const std::string name = sd_scripts_module_name(module.name);
+      const auto [place, is_new] = index.try_emplace(name, sums.size());
+      if (is_new) sums.emplace_back().name = name;
+      add_module(input, module, rules.merge, sums[place->second]);
+    }
+  }
+
+  std::vector<NamedTensor> tensors(sums.size() * 3);
+  Progress progress("merging", static_cast<int64_t>(sums.size()), "modules");
+  parallel_for(sums.size(), [&](size_t i) {
+    const Sum& sum = sums[i];
+    const at::Tensor up = at::cat(sum.ups, 1), down = at::cat(sum.downs, 0);
+    const int64_t wanted = sum.has_kernel() ? rules.conv_rank : rules.rank;
+    const int64_t rank = std::min({wanted, sum.down_shape[1], up.size(0)});
+    TruncatedSvd svd = svd_of_product(up, down);
+    if (rank > svd.rank()) {
+      extend_with_zeros(svd, rank, /*seed=*/i);
+    } else {
+      svd = truncated(svd, rank);
+    }
+    at::Tensor new_up = svd.u * svd.s, new_down = svd.vh;
+    clamp_to_quantile(new_up, new_down, kClampQuantile);
+    std::vector<int64_t> down_shape = sum.down_shape, up_shape = {up.size(0), rank};
+    down_shape[0] = rank;
+    if (sum.is_conv()) up_shape.insert(up_shape.end(), {1, 1});
+    tensors[3 * i] = {sum.name + ".lora_up.weight", new_up.reshape(up_shape).to(rules.save_dtype).contiguous()};
+    tensors[3 * i + 1] = {sum.name + ".lora_down.weight",
+                          new_down.reshape(down_shape).to(rules.save_dtype).contiguous()};
+    tensors[3 * i + 2] = {sum.name + ".alpha", at::scalar_tensor(rank, at::kLong)};
+    progress.advance();
+  });
+  return tensors;
+}
+
+}  // namespace difftune

@@ -1,0 +1,22 @@
+// LoRAs of any rank added up and cut down to one rank by their singular values.
+#pragma once
+
+#include "weight_tools/combine_loras.h"
+
+namespace difftune {
+
+struct SvdMergeRules {
+  int64_t rank = 4, conv_rank = 4;  // conv_rank for kernels larger than 1x1
+  MergeRules merge;
+  c10::ScalarType save_dtype = c10::ScalarType::Float;
+};
+
+// The sum of the changes, each times its ratio, truncated. The sum is never formed: its factors stand side by side.
+// The largest percent of the values is clamped, as sd-scripts does. Alphas are the ranks, as integers.
+std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const SvdMergeRules& rules);
+
+// Clamps both factors to the quantile `q` of their values, above and below; 1 clamps nothing. (sd-scripts then clamps
+// negative values to the largest positive one.)
+void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q);
+
+}  // namespace difftune

@@ -1,0 +1,452 @@
+"""The commands that merge, resize and extract LoRAs, on checkpoints of a few tensors: results worked out by hand, and
+what they say of bad input."""
+
+import signal
+import subprocess
+import time
+
+import harness
+from harness import DIFFTUNE
+from weight_files import Tensor, change, lora, normal, pack, product, unpack
+
+UNET, TEXT = "model.diffusion_model.", "cond_stage_model.transformer.text_model.encoder.layers.0."
+# An SD 1.x checkpoint: one level with attention, one without, and a text encoder of one layer.
+SD1 = {
+    f"{UNET}input_blocks.0.0.weight": [4, 4, 3, 3],
+    f"{UNET}input_blocks.1.0.in_layers.2.weight": [4, 4, 3, 3],
+    f"{UNET}input_blocks.1.1.proj_in.weight": [4, 4, 1, 1],
+    f"{UNET}input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight": [4, 4],
+    f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [4, 6],
+    f"{UNET}input_blocks.2.0.op.weight": [4, 4, 3, 3],
+    f"{UNET}input_blocks.3.0.in_layers.2.weight": [4, 4, 3, 3],
+    f"{UNET}out.2.weight": [4, 4, 3, 3],
+    "first_stage_model.encoder.conv_out.weight": [8, 4, 3, 3],
+    "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": [16, 4],
+    f"{TEXT}self_attn.q_proj.weight": [4, 4],
+    f"{TEXT}mlp.fc1.weight": [8, 4],
+    "alphas_cumprod": [4],
+}
+TO_Q, TO_K = (f"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_{name}" for name in ("attn1_to_q", "attn2_to_k"))
+PROJ_IN, CONV = "lora_unet_down_blocks_0_attentions_0_proj_in", "lora_unet_down_blocks_0_resnets_0_conv1"
+TEXT_Q = "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
+KEY_OF = {TO_Q: f"{UNET}input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight",
+          TO_K: f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight",
+          PROJ_IN: f"{UNET}input_blocks.1.1.proj_in.weight",
+          CONV: f"{UNET}input_blocks.1.0.in_layers.2.weight",
+          TEXT_Q: f"{TEXT}self_attn.q_proj.weight"}
+MODULES = {TO_Q: (4, 4), TO_K: (4, 6), PROJ_IN: (4, 4, 1, 1), CONV: (4, 4, 3, 3), TEXT_Q: (4, 4)}
+FLUX = {
+    "img_in.weight": [4, 4],
+    "double_blocks.0.img_attn.qkv.weight": [12, 4],
+    "double_blocks.0.img_attn.norm.query_norm.scale": [4],
+    "double_blocks.0.img_attn.proj.weight": [4, 4],
+    "single_blocks.0.linear1.weight": [20, 4],
+    "guidance_in.in_layer.weight": [4, 4],
+}
+
+
+class ToolTest(harness.CliTest):
+    def setUp(self):
+        super().setUp()
+        self.base = {name: normal(shape, 100 + i) for i, (name, shape) in enumerate(SD1.items())}
+        self.checkpoint = self.write("base.safetensors", pack(self.base))
+        self.lora = lora(MODULES)
+        self.lora_file = self.write("a.safetensors", pack(self.lora, {"ss_v2": "False"}))
+        self.result = self.folder / "result.safetensors"
+
+    def done(self, *words):
+        result = self.run_difftune(*words)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stderr
+
+    def refused(self, words, *parts, code=1):
+        self.assert_refused(lambda: self.run_difftune(*words), *parts, code=code)
+
+    def assert_rows(self, got, expected, tolerance=1e-5):
+        self.assertEqual([len(row) for row in got], [len(row) for row in expected])
+        for row, wanted in zip(got, expected):
+            for value, right in zip(row, wanted):
+                self.assertAlmostEqual(value, right, delta=tolerance)
+
+    def assert_merged(self, written, key, added, base=None):
+        before = (base or self.base)[key].rows()
+        self.assert_rows(written[key].rows(), [[b + a for b, a in zip(*rows)] for rows in zip(before, added)])
+
+
+class MergeTest(ToolTest):
+    def merge(self, *words, command="merge_lora"):
+        return (command, "--sd_model", self.checkpoint, "--save_to", self.result, *words)
+
+    def test_every_module_finds_its_weight(self):
+        said = self.done(*self.merge("--models", self.lora_file, "--ratios", "0.5"))
+        self.assertIn("5 of 5 modules", said)
+        written, metadata = unpack(self.result)
+        self.assertEqual(set(written), set(self.base))
+        for module, key in KEY_OF.items():
+            self.assert_merged(written, key, [[0.5 * v for v in row] for row in change(self.lora, module)])
+        for key in set(self.base) - set(KEY_OF.values()):
+            self.assert_rows(written[key].rows(), self.base[key].rows(), 0.0005)
+        self.assertEqual(metadata["modelspec.architecture"], "stable-diffusion-v1")
+        self.assertEqual(metadata["modelspec.merged_from"], "base, a")
+        self.assertEqual(metadata["modelspec.title"], "result")
+
+    def test_what_belongs_to_no_part_keeps_its_precision(self):
+        self.done(*self.merge("--models", self.lora_file, "--ratios", "1", "--save_precision", "fp16"))
+        written, _ = unpack(self.result)
+        self.assertEqual({name: tensor.dtype for name, tensor in written.items() if tensor.dtype != "F16"},
+                         {"alphas_cumprod": "F32"})
+
+    def test_names_of_other_programs(self):
+        down, up = self.lora[f"{TO_Q}.lora_down.weight"], self.lora[f"{TO_Q}.lora_up.weight"]
+        path = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+        spellings = {
+            "peft": {f"unet.{path}.to_q.lora_A.weight": down, f"unet.{path}.to_q.lora_B.weight": up},
+            "old_diffusers": {f"unet.{path}.processor.to_q_lora.down.weight": down,
+                              f"unet.{path}.processor.to_q_lora.up.weight": up},
+            "ldm": {"lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.lora_down.weight": down,
+                    "lora_unet_input_blocks_1_1_transformer_blocks_0_attn1_to_q.lora_up.weight": up}}
+        for name, tensors in spellings.items():
+            with self.subTest(name):
+                file = self.write(f"{name}.safetensors", pack(tensors))
+                self.done(*self.merge("--models", file, "--ratios", "1"))
+                self.assert_merged(unpack(self.result)[0], KEY_OF[TO_Q], product(up, down))
+
+    def test_loha(self):
+        parts = {name: normal(shape, i) for i, (name, shape) in enumerate(
+            {"hada_w1_a": [4, 2], "hada_w1_b": [2, 4], "hada_w2_a": [4, 2], "hada_w2_b": [2, 4]}.items())}
+        file = self.write("loha.safetensors", pack({f"{TO_Q}.{name}": t for name, t in parts.items()} |
+                                                   {f"{TO_Q}.alpha": Tensor([], [1.0])}))
+        self.done(*self.merge("--models", file, "--ratios", "2"))
+        first = product(parts["hada_w1_a"], parts["hada_w1_b"])
+        second = product(parts["hada_w2_a"], parts["hada_w2_b"])
+        self.assert_merged(unpack(self.result)[0], KEY_OF[TO_Q],
+                           [[2 * 0.5 * x * y for x, y in zip(*rows)] for rows in zip(first, second)])
+
+    def test_lokr(self):
+        left, right = normal([2, 2], 1), normal([2, 2], 2)
+        file = self.write("lokr.safetensors", pack({f"{TO_Q}.lokr_w1": left, f"{TO_Q}.lokr_w2": right}))
+        self.done(*self.merge("--models", file, "--ratios", "1"))
+        kron = [[left.rows()[i // 2][j // 2] * right.rows()[i % 2][j % 2] for j in range(4)] for i in range(4)]
+        self.assert_merged(unpack(self.result)[0], KEY_OF[TO_Q], kron)
+
+    def test_dora_sets_the_norms(self):
+        norms = Tensor([4, 1], [1.0, 2.0, 3.0, 4.0])
+        tensors = {key: t for key, t in self.lora.items() if key.startswith(TO_Q)} | {f"{TO_Q}.dora_scale": norms}
+        self.done(*self.merge("--models", self.write("dora.safetensors", pack(tensors)), "--ratios", "1"))
+        for row, norm in zip(unpack(self.result)[0][KEY_OF[TO_Q]].rows(), norms.values):
+            self.assertAlmostEqual(sum(v * v for v in row) ** 0.5, norm, places=5)
+
+    def test_old_merge_knows_attention_only(self):
+        said = self.done(*self.merge("--models", self.lora_file, "--ratios", "1", command="merge_lora_old"))
+        self.assertIn("1 modules have no place", said)
+        self.assertIn(CONV, said)
+        written, metadata = unpack(self.result)
+        self.assertIsNone(metadata)
+        self.assert_rows(written[KEY_OF[CONV]].rows(), self.base[KEY_OF[CONV]].rows(), 1e-6)
+
+    def test_dry_run_writes_nothing(self):
+        before = self.files()
+        said = self.done(*self.merge("--models", self.lora_file, "--ratios", "1", "--dry_run"))
+        self.assertIn("would write", said)
+        self.assertEqual(self.files(), before)
+
+    def test_pytorch_files(self):
+        result = self.folder / "result.ckpt"
+        self.done("merge_lora", "--sd_model", self.checkpoint, "--models", self.lora_file, "--ratios", "1", "--save_to",
+                  result)
+        again = self.folder / "again.safetensors"
+        self.done("merge_lora", "--sd_model", result, "--models", self.lora_file, "--ratios", "-1", "--save_to", again)
+        self.assert_rows(unpack(again)[0][KEY_OF[TO_Q]].rows(), self.base[KEY_OF[TO_Q]].rows())
+
+    def test_numbers_of_files_and_ratios(self):
+        self.refused(self.merge("--models", self.lora_file, "--ratios", "1", "2"), "--models names 1", "2 numbers",
+                     code=2)
+        self.refused(self.merge("--ratios", "1"), "--models", code=2)
+
+    def test_lora_of_another_family(self):
+        file = self.write("flux.safetensors", pack(lora({"lora_unet_double_blocks_0_img_attn_qkv": (12, 4)})))
+        self.refused(self.merge("--models", file, "--ratios", "1"), file, "FLUX.1", "none of its 1 modules",
+                     "Stable Diffusion 1.x")
+
+    def test_shape_that_does_not_fit(self):
+        file = self.write("b.safetensors", pack(lora({TO_K: (4, 8)})))
+        self.refused(self.merge("--models", file, "--ratios", "1"), f"{TO_K}.lora_down.weight", "[2, 8]",
+                     KEY_OF[TO_K], "[4, 6]")
+
+    def test_half_of_a_pair(self):
+        del self.lora[f"{TO_K}.lora_up.weight"]
+        self.write("a.safetensors", pack(self.lora))
+        self.refused(self.merge("--models", self.lora_file, "--ratios", "1"), TO_K, "no lora_up")
+
+    def test_not_a_number(self):
+        self.lora[f"{TO_Q}.lora_up.weight"].values[3] = float("nan")
+        self.write("a.safetensors", pack(self.lora))
+        self.refused(self.merge("--models", self.lora_file, "--ratios", "1"), f"{TO_Q}.lora_up.weight", "NaN")
+
+    def test_infinity_in_the_checkpoint(self):
+        self.base[KEY_OF[TEXT_Q]].values[0] = float("inf")
+        self.write("base.safetensors", pack(self.base))
+        self.refused(self.merge("--models", self.lora_file, "--ratios", "1"), KEY_OF[TEXT_Q], "infinit")
+
+    def test_output_is_an_input(self):
+        for output in (self.checkpoint, self.lora_file):
+            self.refused(("merge_lora", "--sd_model", self.checkpoint, "--models", self.lora_file, "--ratios", "1",
+                          "--save_to", output.parent / "out" / ".." / output.name), output.name, "input")
+
+    def test_truncated_checkpoint(self):
+        self.checkpoint.write_bytes(pack(self.base)[:-40])
+        self.refused(self.merge("--models", self.lora_file, "--ratios", "1"), self.checkpoint, "truncated")
+
+    def test_checkpoint_in_place_of_a_lora(self):
+        self.refused(self.merge("--models", self.checkpoint, "--ratios", "1"), "is no LoRA")
+
+    def test_v2_of_a_v1_checkpoint(self):
+        self.refused(self.merge("--models", self.lora_file, "--ratios", "1", "--v2"), "--v2", "1.x", code=2)
+
+    def test_options_that_mean_nothing_together(self):
+        self.refused(self.merge("--models", self.lora_file, "--ratios", "1", "--concat"), "--concat", code=2)
+
+    def test_killed_in_the_middle(self):
+        self.base["first_stage_model.encoder.conv_in.weight"] = Tensor([3000, 1000], [0.5] * 3_000_000)
+        self.write("base.safetensors", pack(self.base))
+        self.result.write_bytes(b"the old file")
+        words = [DIFFTUNE, *map(str, self.merge("--models", self.lora_file, "--ratios", "1"))]
+        for wait in (0.02, 0.05, 0.1, 0.2):
+            process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(wait)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            content = self.result.read_bytes()
+            if content != b"the old file":
+                self.assertEqual(set(unpack(self.result)[0]), set(self.base))
+        self.done(*words[1:])  # takes away what the killed ones left
+        self.assertEqual([path for path in self.files() if "tmp" in path.name], [])
+
+
+class CombineTest(ToolTest):
+    def setUp(self):
+        super().setUp()
+        self.other = lora(MODULES, seed=2, alpha=4.0)
+        self.other_file = self.write("b.safetensors", pack(self.other))
+
+    def combine(self, *words, command="merge_lora", ratios=("0.5", "-0.25")):
+        return (command, "--models", self.lora_file, self.other_file, "--ratios", *ratios, "--save_to", self.result,
+                *words)
+
+    def assert_sum(self, written, ratios, tolerance=1e-4):
+        for module in MODULES:
+            expected = [[ratios[0] * a + ratios[1] * b for a, b in zip(*rows)]
+                        for rows in zip(change(self.lora, module), change(self.other, module))]
+            self.assert_rows(change(written, module), expected, tolerance)
+
+    def test_factors_are_added(self):
+        self.done(*self.combine())
+        written, metadata = unpack(self.result)
+        # alphas are 1 and 4: the second file's factors are worth sqrt(4 / 1) of the first's.
+        for part, sign in (("lora_down", -1), ("lora_up", 1)):
+            key = f"{TO_Q}.{part}.weight"
+            self.assert_rows(written[key].rows(), [[0.5 * a + sign * 0.25 * 2 * b for a, b in zip(*rows)] for rows in zip(
+                self.lora[key].rows(), self.other[key].rows())])
+        self.assertEqual(written[f"{TO_Q}.alpha"].values, [1.0])
+        self.assertEqual((metadata["ss_network_dim"], metadata["ss_network_alpha"]), ("2", "1.0"))
+        self.assertEqual((metadata["ss_v2"], metadata["ss_network_module"]), ("False", "networks.lora"))
+        self.assertEqual(metadata["modelspec.architecture"], "stable-diffusion-v1/lora")
+
+    def test_concatenated_factors_give_products_of_their_own(self):
+        self.done(*self.combine("--concat", "--shuffle"))
+        written, _ = unpack(self.result)
+        self.assertEqual(written[f"{TO_Q}.lora_down.weight"].shape, [4, 4])
+        # Each product has its ratio squared, as the factors are scaled one by one, and the first file's alpha over the
+        # new rank.
+        self.assert_rows(change(written, TO_Q), [
+            [0.5 * (0.25 * a - 0.0625 * b) for a, b in zip(*rows)]
+            for rows in zip(change(self.lora, TO_Q), change(self.other, TO_Q))], 1e-4)
+
+    def test_svd_gives_the_sum(self):
+        # The layers have rank 4 at most; unclamped values would give the sum exactly.
+        self.done(*self.combine("--new_rank", "4", command="svd_merge_lora"))
+        written, metadata = unpack(self.result)
+        self.assertEqual(written[f"{TO_Q}.alpha"].dtype, "I64")
+        self.assertEqual(metadata["ss_network_args"], '{"conv_dim": 4, "conv_alpha": 4}')
+        self.assert_sum(written, (0.5, -0.25), tolerance=2.0)
+
+    def test_block_weights(self):
+        lists = ["[" + ",".join(["1"] * 17) + "]", "[0," + ",".join(["0"] * 16) + "]"]
+        self.done(*self.combine("--new_rank", "4", "--lbws", *lists, command="svd_merge_lora", ratios=("1", "1")))
+        # The text encoder's weight is 0 in the second list.
+        written, _ = unpack(self.result)
+        self.assert_rows(change(written, TEXT_Q), change(self.lora, TEXT_Q), 0.8)
+        self.refused(self.combine("--lbws", "[1,2]", "[1,2]", command="svd_merge_lora"), "--lbws", "17 or 26", code=2)
+        self.refused(self.combine("--lbws", lists[0], command="svd_merge_lora"), "--lbws 1", code=2)
+
+    def test_different_ranks(self):
+        self.write("b.safetensors", pack(lora(MODULES, rank=3)))
+        self.refused(self.combine(), "[3, 4]", "[2, 4]", "--concat")
+        self.done(*self.combine(command="svd_merge_lora"))
+
+    def test_old_merge_wants_equal_alphas(self):
+        self.refused(self.combine(command="merge_lora_old"), "alpha", "4")
+
+    def test_loha_cannot_be_added(self):
+        self.write("b.safetensors", pack({f"{TO_Q}.{name}": normal(shape, 1) for name, shape in {
+            "hada_w1_a": [4, 2], "hada_w1_b": [2, 4], "hada_w2_a": [4, 2], "hada_w2_b": [2, 4]}.items()}))
+        self.refused(self.combine(), "LoHa", "--sd_model")
+
+
+class ResizeTest(ToolTest):
+    def resize(self, *words):
+        return ("resize_lora", "--model", self.lora_file, "--save_to", self.result, *words)
+
+    def test_full_rank_keeps_everything(self):
+        self.done(*self.resize("--new_rank", "2"))
+        written, metadata = unpack(self.result)
+        for module in MODULES:
+            self.assert_rows(change(written, module), change(self.lora, module), 1e-4)
+        self.assertEqual(metadata["ss_training_comment"], "dimension is resized from 2 to 2; ")
+        self.assertEqual((metadata["ss_network_dim"], metadata["ss_network_alpha"]), ("2", "1.0"))
+        self.assertEqual(metadata["ss_v2"], "False")
+
+    def test_smaller_rank_is_the_best_one(self):
+        # up = e1, e2 and down = 3 e1, 1 e2: rank 1 keeps the 3.
+        self.write("a.safetensors", pack({
+            f"{TO_Q}.lora_up.weight": Tensor([4, 2], [1, 0, 0, 1, 0, 0, 0, 0]),
+            f"{TO_Q}.lora_down.weight": Tensor([2, 4], [3, 0, 0, 0, 0, 1, 0, 0]), f"{TO_Q}.alpha": Tensor([], [2.0])}))
+        self.done(*self.resize("--new_rank", "1"))
+        written, _ = unpack(self.result)
+        self.assert_rows(change(written, TO_Q), [[3, 0, 0, 0], [0] * 4, [0] * 4, [0] * 4])
+        self.assertEqual(written[f"{TO_Q}.alpha"].values, [1.0])
+
+    def test_dynamic_methods(self):
+        for method, value in (("sv_ratio", "4"), ("sv_fro", "0.9"), ("sv_cumulative", "0.7")):
+            self.done(*self.resize("--dynamic_method", method, "--dynamic_param", value, "--new_rank", "2"))
+            metadata = unpack(self.result)[1]
+            self.assertEqual(metadata["ss_network_dim"], "Dynamic")
+            self.assertIn(f"Dynamic resize with {method}: {float(value)} from 2", metadata["ss_training_comment"])
+
+    def test_larger_rank(self):
+        self.done(*self.resize("--new_rank", "3"))
+        written, _ = unpack(self.result)
+        self.assertEqual(written[f"{TO_Q}.lora_down.weight"].shape, [3, 4])
+        self.assert_rows(change(written, TO_Q), change(self.lora, TO_Q), 1e-4)
+
+    def test_options(self):
+        self.refused(self.resize("--dynamic_method", "sv_fro"), "--dynamic_param", code=2)
+        self.refused(self.resize("--dynamic_method", "sv_frob", "--dynamic_param", "1"), "sv_fro", code=2)
+        self.refused(self.resize("--new_rank", "0"), "--new_rank", code=2)
+        self.refused(("resize_lora", "--model", self.lora_file, "--save_to", self.lora_file), "input")
+
+
+class ExtractTest(ToolTest):
+    def extract(self, *words, command="extract_lora_from_models", tuned="tuned.safetensors"):
+        return (command, "--model_org", self.checkpoint, "--model_tuned", self.folder / tuned, "--save_to", self.result,
+                "--clamp_quantile", "1", *words)
+
+    def test_gives_back_what_was_merged(self):
+        self.done("merge_lora", "--sd_model", self.checkpoint, "--models", self.lora_file, "--ratios", "1", "--save_to",
+                  self.folder / "tuned.safetensors")
+        self.done(*self.extract("--dim", "2", "--conv_dim", "2"))
+        written, metadata = unpack(self.result)
+        for module in MODULES:
+            self.assert_rows(change(written, module), change(self.lora, module), 1e-4)
+        self.assertEqual(metadata["ss_network_args"], '{"conv_dim": "2", "conv_alpha": "2.0"}')
+        self.assertEqual(metadata["ss_base_model_version"], "sd_v1")
+        self.assertEqual((metadata["ss_network_dim"], metadata["ss_network_alpha"]), ("2", "2.0"))
+
+    def test_convolutions_and_equal_text_encoders_are_left_out(self):
+        self.done("merge_lora", "--sd_model", self.checkpoint, "--models",
+                  self.write("unet.safetensors", pack(lora({TO_Q: (4, 4), CONV: (4, 4, 3, 3)}))), "--ratios", "1",
+                  "--save_to", self.folder / "tuned.safetensors")
+        said = self.done(*self.extract("--dim", "2"))
+        self.assertIn("U-Net only", said)
+        modules = {key.split(".")[0] for key in unpack(self.result)[0]}
+        self.assertEqual(modules, {TO_Q, TO_K, PROJ_IN})
+
+    def test_models_of_different_kinds(self):
+        self.write("tuned.safetensors", pack(self.base | {KEY_OF[TO_K]: normal([4, 8], 1)}))
+        self.refused(self.extract(), KEY_OF[TO_K], "[4, 8]", "[4, 6]")
+        self.write("tuned.safetensors", pack({key: t for key, t in self.base.items() if key != KEY_OF[TO_Q]}))
+        self.refused(self.extract(), KEY_OF[TO_Q], "different kinds")
+        self.refused(self.extract("--sdxl"), "--sdxl", "1.x", code=2)
+        self.refused(self.extract(command="flux_extract_lora"), "1.x", "extract_lora_from_models")
+
+    def test_flux(self):
+        base = {name: normal(shape, 300 + i) for i, (name, shape) in enumerate(FLUX.items())}
+        self.checkpoint = self.write("flux.safetensors", pack(base))
+        qkv = "lora_unet_double_blocks_0_img_attn_qkv"
+        tuned = lora({qkv: (12, 4)})
+        self.done("flux_merge_lora", "--flux_model", self.checkpoint, "--models",
+                  self.write("a.safetensors", pack(tuned)), "--ratios", "1", "--save_to", self.folder / "tuned.safetensors")
+        self.done(*self.extract("--dim", "2", command="flux_extract_lora"))
+        written, metadata = unpack(self.result)
+        self.assert_rows(change(written, qkv), change(tuned, qkv), 1e-4)
+        self.assertEqual(written[f"{qkv}.alpha"].dtype, "I64")
+        self.assertEqual(metadata["modelspec.architecture"], "flux-1-dev/lora")
+        self.assertNotIn("lora_unet_img_in.alpha", written)
+
+
+class FluxMergeTest(ToolTest):
+    def setUp(self):
+        super().setUp()
+        self.base = {name: normal(shape, 300 + i) for i, (name, shape) in enumerate(FLUX.items())}
+        self.checkpoint = self.write("flux.safetensors", pack(self.base))
+        self.clip_key = "text_model.encoder.layers.0.self_attn.q_proj.weight"
+        self.t5_key = "encoder.block.0.layer.0.SelfAttention.q.weight"
+        self.clip = {self.clip_key: normal([4, 4], 1)}
+        self.t5 = {self.t5_key: normal([4, 4], 2)}
+
+    def test_three_models_at_once(self):
+        modules = {"lora_unet_single_blocks_0_linear1": (20, 4),
+                   "lora_te1_text_model_encoder_layers_0_self_attn_q_proj": (4, 4),
+                   "lora_te3_encoder_block_0_layer_0_SelfAttention_q": (4, 4)}
+        tensors = lora(modules)
+        clip_out, t5_out = self.folder / "clip_out.safetensors", self.folder / "t5_out.safetensors"
+        self.done("flux_merge_lora", "--flux_model", self.checkpoint, "--save_to", self.result,
+                  "--clip_l", self.write("clip.safetensors", pack(self.clip)), "--clip_l_save_to", clip_out,
+                  "--t5xxl", self.write("t5.safetensors", pack(self.t5)), "--t5xxl_save_to", t5_out,
+                  "--models", self.write("a.safetensors", pack(tensors)), "--ratios", "1")
+        for module, file, key, base in zip(
+                modules, (self.result, clip_out, t5_out),
+                ("single_blocks.0.linear1.weight", self.clip_key, self.t5_key), (self.base, self.clip, self.t5)):
+            self.assert_merged(unpack(file)[0], key, change(tensors, module), base)
+        self.assertEqual(unpack(self.result)[1]["modelspec.architecture"], "flux-1-dev")
+        self.assertIsNone(unpack(clip_out)[1])
+
+    def test_parts_of_fused_weights(self):
+        for name, key, first, rows in (
+                ("transformer.transformer_blocks.0.attn.to_k", "double_blocks.0.img_attn.qkv.weight", 4, 4),
+                ("transformer.single_transformer_blocks.0.attn.to_v", "single_blocks.0.linear1.weight", 8, 4),
+                ("transformer.single_transformer_blocks.0.proj_mlp", "single_blocks.0.linear1.weight", 12, 8)):
+            with self.subTest(name):
+                down, up = normal([2, 4], 1), normal([rows, 2], 2)
+                file = self.write("peft.safetensors", pack({f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}))
+                self.done("flux_merge_lora", "--flux_model", self.checkpoint, "--models", file, "--ratios", "0.5",
+                          "--save_to", self.result, "--diffusers")
+                added = [[0.0] * 4 for _ in range(self.base[key].shape[0])]
+                added[first:first + rows] = product(up, down, 0.5)
+                self.assert_merged(unpack(self.result)[0], key, added)
+
+    def test_options(self):
+        words = ("flux_merge_lora", "--flux_model", self.checkpoint, "--models", self.lora_file, "--ratios", "1")
+        self.refused(words, "--save_to", code=2)
+        self.refused((*words, "--save_to", self.result, "--clip_l", self.checkpoint), "--clip_l_save_to", code=2)
+        self.refused((*words, "--save_to", self.result, "--save_precision", "fp4"), "--save_precision", "fp4", code=2)
+
+
+class DyloraTest(ToolTest):
+    def test_first_ranks(self):
+        tensors = lora({TO_Q: (4, 4)}, rank=6)
+        file = self.write("dylora.safetensors", pack(tensors, {"ss_training_comment": "mine"}))
+        self.done("extract_lora_from_dylora", "--model", file, "--unit", "2", "--save_to", self.result)
+        for rank in (2, 4):
+            written, metadata = unpack(self.folder / f"result-{rank:04}.safetensors")
+            self.assert_rows(written[f"{TO_Q}.lora_down.weight"].rows(), tensors[f"{TO_Q}.lora_down.weight"].rows()[:rank])
+            self.assert_rows(written[f"{TO_Q}.lora_up.weight"].rows(),
+                             [row[:rank] for row in tensors[f"{TO_Q}.lora_up.weight"].rows()])
+            self.assertEqual(metadata["ss_training_comment"], f"split from DyLoRA, rank 6 to {rank}; mine")
+        self.assertFalse((self.folder / "result-0006.safetensors").exists())
+        self.refused(("extract_lora_from_dylora", "--model", file, "--unit", "6", "--save_to", self.result), "rank is 6")
+        self.refused(("extract_lora_from_dylora", "--model", file, "--save_to", self.result), "--unit", code=2)
+
+
+if __name__ == "__main__":
+    harness.main()
