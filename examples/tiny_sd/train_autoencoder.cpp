@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "nn/random_state.h"
+#include "tiny_sd/average_autoencoder.h"
 #include "tiny_sd/draw_pictures.h"
 #include "tiny_sd/short_autoencoder.h"
 #include "tiny_sd/train_parts.h"
@@ -93,7 +94,7 @@ void train_decoder(TinyModel& model, const TrainSettings& settings) {
   double average = 0;
   for (int64_t step = 0; step < settings.num_steps; ++step) {
     const at::Tensor pictures = draw_batch(step, settings.batch_size, random);
-    const at::Tensor error = vae.decode(vae.encode(pictures).sample()) - pictures;
+    const at::Tensor error = vae.decode(average_latents(*model.vae, pictures)) - pictures;
     const at::Tensor absolute = error.abs().mean();
     optimizer.step(absolute + error.square().mean() * kSquaredErrorWeight);
     average += (absolute.item<double>() - average) * (step == 0 ? 1 : 0.05);
