@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "families/flux/flux_family.h"
 #include "families/sd/sd_family.h"
 #include "families/sdxl/sdxl_family.h"
 #include "weights/open_weights.h"
@@ -18,11 +19,6 @@ bool has_key_ending(const TensorSource& source, std::string_view ending) {
 bool is_lora(const TensorSource& s) {
   return has_key_ending(s, ".lora_down.weight") || has_key_ending(s, ".lora_A.weight");
 }
-bool is_flux(const TensorSource& s) {
-  return has_key_ending(s, "double_blocks.0.img_attn.qkv.weight") &&
-         !has_key_ending(s, "distilled_guidance_layer.norms.0.scale");
-}
-bool is_chroma(const TensorSource& s) { return has_key_ending(s, "distilled_guidance_layer.norms.0.scale"); }
 bool is_sd3(const TensorSource& s) { return has_key_ending(s, "joint_blocks.0.x_block.attn.qkv.weight"); }
 bool is_lumina(const TensorSource& s) { return has_key_ending(s, "context_refiner.0.attention.qkv.weight"); }
 
@@ -32,8 +28,8 @@ const std::vector<FamilyRow>& family_table() {
   static const std::vector<FamilyRow> rows = {
       {"a LoRA, not a checkpoint", "", "", is_lora, nullptr},
       {"Chroma", "flux_train_network --model_type chroma", "flux_minimal_inference --model_type chroma", is_chroma,
-       nullptr},
-      {"FLUX.1", "flux_train_network", "flux_minimal_inference", is_flux, nullptr},
+       make_chroma_family},
+      {"FLUX.1", "flux_train_network", "flux_minimal_inference", is_flux, make_flux_family},
       {"Stable Diffusion 3", "sd3_train_network", "sd3_minimal_inference", is_sd3, nullptr},
       {"Lumina-Image 2.0", "lumina_train_network", "lumina_minimal_inference", is_lumina, nullptr},
       {"Stable Diffusion XL", "sdxl_train_network", "sdxl_minimal_inference", is_sdxl, make_sdxl_family},

@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "adapters/adapter.h"
+#include "adapters/lora_arguments.h"
 #include "base/files.h"
 #include "data/cache_formats.h"
 #include "diffusion/ddpm_objective.h"
+#include "diffusion/flow_objective.h"
 #include "diffusion/samplers.h"
 #include "weights/tensor_source.h"
 
@@ -33,6 +35,11 @@ struct ModelRequest {
   int max_token_length = 75;
   std::optional<int> clip_skip;
   bool weighted_captions = false;
+  // Parts of models that come in several files.
+  std::optional<fs::path> clip_l, clip_g, t5xxl, gemma2, autoencoder;
+  std::optional<int> t5_length, gemma_length;  // tokens of a caption; without them the family's own
+  bool masks_clip = false, masks_t5 = false;   // padding is hidden
+  double guidance = 3.5;                       // what a guidance-distilled model is told while training
   // Computes the inner results of denoiser and text encoders again in the backward pass.
   bool gradient_checkpointing = false;
   bool reference_quirks = false;
@@ -59,6 +66,8 @@ struct FamilyInfo {
   // The text encoders' weights and how they are used; caches made with another one are rebuilt.
   std::string text_encoder_id;
   std::vector<TextRateGroup> text_rates = {TextRateGroup{}};
+  // What --network_args of its LoRA may say.
+  LoraArguments lora = plain_lora_arguments();
 };
 
 enum class Component { text_encoders, vae, denoiser };
@@ -81,11 +90,13 @@ struct DenoiseInput {
   at::Tensor timesteps;  // [B]
   const Conditioning& conditioning;
   at::Tensor sizes = {};  // [B, 6], see Batch::sizes(); only some families need them
+  std::optional<double> guidance = std::nullopt;  // of this picture, for guidance-distilled models
 };
 
 // How training asks for its objective; a family takes what it needs.
 struct ObjectiveSettings {
   DdpmObjectiveConfig ddpm;
+  FlowObjectiveConfig flow;
 };
 
 // How a picture asks for its sampler.

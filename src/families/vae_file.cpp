@@ -7,8 +7,8 @@
 
 namespace difftune {
 
-VaeFile open_vae_file(const fs::path& path) {
-  if (!fs::exists(path)) fail("--vae {}: there is no such file or folder", path.string());
+VaeFile open_vae_file(const fs::path& path, std::string_view option) {
+  if (!fs::exists(path)) fail("{} {}: there is no such file or folder", option, path.string());
   fs::path place = path;
   if (fs::is_directory(path) && fs::is_directory(path / "vae")) place = path / "vae";
   const auto file = fs::is_directory(place) ? open_component_folder(place) : open_weights(place);
@@ -24,7 +24,7 @@ VaeFile open_vae_file(const fs::path& path) {
       return vae;
     }
   }
-  fail("--vae {}: holds no VAE of Stable Diffusion (no encoder.down… keys)", path.string());
+  fail("{} {}: holds no autoencoder (no encoder.down… keys)", option, path.string());
 }
 
 }  // namespace difftune

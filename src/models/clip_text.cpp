@@ -5,6 +5,10 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/eq.h>
 #include <ATen/ops/gather.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+
+#include <limits>
 
 #include "base/error.h"
 #include "nn/checkpoint.h"
@@ -27,10 +31,11 @@ class ClipText::EncoderLayer {
         num_heads_(config.num_heads),
         uses_quick_gelu_(config.uses_quick_gelu) {}
 
-  at::Tensor forward(const at::Tensor& x) const {
+  // `scores` is added to the attention scores; undefined for a token that sees itself and those before it.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& scores) const {
     const at::Tensor h = layer_norm1(x);
     const at::Tensor q = q_proj(h), k = k_proj(h), v = v_proj(h);
-    const at::Tensor y = x + out_proj(nn::attention(q, k, v, num_heads_, {}, /*is_causal=*/true));
+    const at::Tensor y = x + out_proj(nn::attention(q, k, v, num_heads_, scores, /*is_causal=*/!scores.defined()));
     const at::Tensor inner = fc1(layer_norm2(y));
     return y + fc2(uses_quick_gelu_ ? nn::quick_gelu(inner) : nn::gelu(inner));
   }
@@ -43,6 +48,20 @@ class ClipText::EncoderLayer {
   int64_t num_heads_;
   bool uses_quick_gelu_;
 };
+
+namespace {
+
+// 0 where a token (row) sees another (column): itself and those before it whose mask [B, tokens] is not 0. Elsewhere
+// -inf: [B, 1, tokens, tokens].
+at::Tensor hidden_scores(const at::Tensor& mask, c10::ScalarType dtype) {
+  const int64_t n = mask.size(1);
+  const at::Tensor causal = at::ones({n, n}, mask.options().dtype(at::kBool)).tril();
+  const at::Tensor visible = causal & mask.to(at::kBool).view({mask.size(0), 1, 1, n});
+  const at::Tensor scores = at::zeros(visible.sizes(), visible.options().dtype(dtype));
+  return scores.masked_fill(visible.logical_not(), -std::numeric_limits<double>::infinity());
+}
+
+}  // namespace
 
 ClipText::~ClipText() = default;
 
@@ -64,16 +83,19 @@ ClipText::ClipText(const ClipTextConfig& config, nn::ParameterReader& reader)
   }
 }
 
-ClipText::Output ClipText::forward(const at::Tensor& ids, std::optional<int64_t> num_layers) const {
+ClipText::Output ClipText::forward(const at::Tensor& ids, std::optional<int64_t> num_layers,
+                                   const at::Tensor& mask) const {
   DT_CHECK(ids.dim() == 2 && ids.size(1) <= config_.max_positions, "token ids are [B, tokens]");
   const at::Tensor positions = position_embedding_.slice(0, 0, ids.size(1));
   // The tables may be stored in a smaller dtype than the model computes in.
   at::Tensor x = at::embedding(token_embedding_, ids).to(dtype_) + positions.to(dtype_);
+  const at::Tensor scores = mask.defined() ? hidden_scores(mask, dtype_) : at::Tensor();
   Output output{{x}};
   for (int64_t i = 0; i < num_layers.value_or(config_.num_layers); ++i) {
     const auto& layer = layers_[static_cast<size_t>(i)];
-    x = is_checkpointing_ ? nn::checkpoint([&layer](const auto& in) { return layer->forward(in[0]); }, {x})
-                          : layer->forward(x);
+    x = is_checkpointing_
+            ? nn::checkpoint([&layer](const auto& in) { return layer->forward(in[0], in[1]); }, {x, scores})
+            : layer->forward(x, scores);
     output.hidden_states.push_back(x);
   }
   return output;

@@ -36,8 +36,10 @@ class ClipText {
     // [0] the embeddings, [i] the output of layer i: [B, tokens, hidden_size] each, without the final norm.
     std::vector<at::Tensor> hidden_states;
   };
-  // ids: int64 [B, tokens <= max_positions]. Runs the first `num_layers` layers, all without it.
-  Output forward(const at::Tensor& ids, std::optional<int64_t> num_layers = std::nullopt) const;
+  // ids: int64 [B, tokens <= max_positions]. Runs the first `num_layers` layers, all without it. No token sees one
+  // whose `mask` [B, tokens] is 0; undefined: each sees all before it.
+  Output forward(const at::Tensor& ids, std::optional<int64_t> num_layers = std::nullopt,
+                 const at::Tensor& mask = {}) const;
   at::Tensor final_layer_norm(const at::Tensor& hidden) const;
   // The text feature: the last layer's output, normed, where `ids` first have `eos_id` (at the beginning where they do
   // not), times the projection. hidden: [B, tokens, hidden_size] → [B, projection_size].

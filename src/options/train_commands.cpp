@@ -38,6 +38,66 @@ void check_sdxl(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
   }
 }
 
+namespace {
+
+// What belongs to DDPM, and would do nothing.
+void check_flow(const TrainNetworkOptions& o, std::vector<Remark>& remarks) {
+  if (o.model.v2) throw UsageError("--v2 does not go with this model: leave it out");
+  if (o.model.v_parameterization) throw UsageError("--v_parameterization does not go with flow models: leave it out");
+  if (o.text.weighted_captions) {
+    throw UsageError("--weighted_captions: this model's text encoders take no weights; leave it out");
+  }
+  const std::pair<const char*, bool> ddpm[] = {
+      {"noise_offset", o.noise.noise_offset.has_value()},
+      {"adaptive_noise_scale", o.noise.adaptive_noise_scale.has_value()},
+      {"multires_noise_iterations", o.noise.multires_noise_iterations.value_or(0) > 0},
+      {"zero_terminal_snr", o.noise.zero_terminal_snr},
+      {"min_snr_gamma", o.loss.min_snr_gamma.has_value()},
+      {"debiased_estimation_loss", o.loss.debiased_estimation_loss},
+      {"scale_v_pred_loss_like_noise_pred", o.loss.scale_v_pred_loss_like_noise_pred},
+      {"v_pred_like_loss", o.loss.v_pred_like_loss.has_value()},
+      {"clip_skip", o.text.clip_skip.has_value()},
+      {"max_token_length", o.text.max_token_length.has_value()}};
+  for (const auto& [name, is_given] : ddpm) {
+    if (is_given) remarks.push_back({true, fmt::format("--{} has no effect on this model", name)});
+  }
+}
+
+void check_cached_text(const TrainNetworkOptions& o) {
+  if (o.text_cache.cache_text_encoder_outputs && !o.network.network_train_unet_only) {
+    throw UsageError(
+        "--cache_text_encoder_outputs leaves the text encoders as they are: add --network_train_unet_only, or leave "
+        "the cache out to train them");
+  }
+}
+
+void require_file(const std::optional<std::string>& file, std::string_view option, std::string_view what) {
+  if (!file) throw UsageError(fmt::format("--{} is missing: the file with {}", option, what));
+}
+
+}  // namespace
+
+void add_flux_options(TrainNetworkOptions& options, OptionTable& table) {
+  describe(options.text_cache, table);
+  describe_text_encoder_batch_size(options.text_cache, table);
+  describe(options.loading, table);
+  describe_weighting(options.flow, table);
+  describe_sampling(options.flow, table, {"sigma", "uniform", "sigmoid", "shift", "flux_shift"});
+  describe_flux(options.transformer, table);
+}
+
+void check_flux(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
+  check_flow(options, remarks);
+  check_cached_text(options);
+  const bool is_chroma = options.transformer.model_type == "chroma";
+  if (!is_chroma) require_file(options.transformer.clip_l, "clip_l", "the text encoder CLIP ViT-L");
+  require_file(options.transformer.t5xxl, "t5xxl", "the text encoder T5 v1.1 XXL");
+  require_file(options.transformer.ae, "ae", "the autoencoder");
+  if (is_chroma && !options.transformer.apply_t5_attn_mask) {
+    throw UsageError("--model_type chroma needs --apply_t5_attn_mask: the model was trained with it");
+  }
+}
+
 const TrainCommand& train_command(std::string_view name) {
   for (const TrainCommand& command : kTrainCommands) {
     if (command.name == name) return command;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -19,11 +20,21 @@ struct TrainCommand {
   void (*add_options)(TrainNetworkOptions& options, OptionTable& table);
   // Checks what is special, after the checks that all share; may add remarks, throws UsageError. Null: nothing.
   void (*check)(TrainNetworkOptions& options, std::vector<Remark>& remarks);
+  std::string_view network_module = "networks.lora";  // the one of --network_module that is available
+  // Options of this command that a LoRA's metadata records as ss_NAME, beside the common ones.
+  std::span<const std::string_view> recorded = {};
 };
 
 void check_sd(TrainNetworkOptions& options, std::vector<Remark>& remarks);
 void add_sdxl_options(TrainNetworkOptions& options, OptionTable& table);
 void check_sdxl(TrainNetworkOptions& options, std::vector<Remark>& remarks);
+void add_flux_options(TrainNetworkOptions& options, OptionTable& table);
+void check_flux(TrainNetworkOptions& options, std::vector<Remark>& remarks);
+
+inline constexpr std::array<std::string_view, 11> kFluxRecorded = {
+    "model_type",         "apply_t5_attn_mask", "weighting_scheme",  "logit_mean",    "logit_std",
+    "mode_scale",         "guidance_scale",     "timestep_sampling", "sigmoid_scale", "model_prediction_type",
+    "discrete_flow_shift"};
 
 inline constexpr std::array kTrainCommands = {
     TrainCommand{"train_network", "Trains a LoRA for Stable Diffusion 1.x or 2.x.",
@@ -37,6 +48,14 @@ inline constexpr std::array kTrainCommands = {
                  "networks.lora --network_dim 16 --network_alpha 8 --network_train_unet_only --cache_latents "
                  "--cache_text_encoder_outputs --mixed_precision bf16 --max_train_steps 1000",
                  add_sdxl_options, check_sdxl},
+    TrainCommand{"flux_train_network", "Trains a LoRA for FLUX.1 or Chroma.",
+                 "difftune flux_train_network --pretrained_model_name_or_path flux1-dev.safetensors --clip_l "
+                 "clip_l.safetensors --t5xxl t5xxl_fp16.safetensors --ae ae.safetensors --dataset_config data.toml "
+                 "--output_dir out --output_name my_lora --network_module networks.lora_flux --network_dim 16 "
+                 "--network_train_unet_only --cache_latents --cache_text_encoder_outputs --timestep_sampling shift "
+                 "--discrete_flow_shift 3.1582 --model_prediction_type raw --guidance_scale 1 --mixed_precision bf16 "
+                 "--gradient_checkpointing --max_train_steps 1000",
+                 add_flux_options, check_flux, "networks.lora_flux", kFluxRecorded},
 };
 
 // Throws for a name that is not in the table: a bug.

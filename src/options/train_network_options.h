@@ -11,6 +11,7 @@
 #include "options/groups/console.h"
 #include "options/groups/dataset.h"
 #include "options/groups/distributed.h"
+#include "options/groups/flow.h"
 #include "options/groups/huggingface.h"
 #include "options/groups/latent_cache.h"
 #include "options/groups/loading.h"
@@ -30,6 +31,7 @@
 #include "options/groups/text_cache.h"
 #include "options/groups/tracking.h"
 #include "options/groups/training.h"
+#include "options/groups/transformer.h"
 #include "options/groups/validation.h"
 #include "options/option_table.h"
 #include "options/train_commands.h"
@@ -66,6 +68,8 @@ struct TrainNetworkOptions {
   // Beyond train_network.
   TextCacheOptions text_cache;
   LoadingOptions loading;
+  FlowOptions flow;
+  TransformerOptions transformer;
 };
 
 // All options of `command`, bound to `options` (see OptionTable), with what is not available yet marked.

@@ -95,9 +95,12 @@ class Validation {
 
   void check_network() {
     const NetworkOptions& network = o_.network;
-    if (network.network_module.empty()) refuse("--network_module is missing, e.g. --network_module networks.lora");
-    if (network.network_module != "networks.lora") {
-      refuse("--network_module {} is not available yet; available: networks.lora", network.network_module);
+    if (network.network_module.empty()) {
+      refuse("--network_module is missing, e.g. --network_module {}", command_.network_module);
+    }
+    if (network.network_module != command_.network_module) {
+      refuse("--network_module {} is not available for `difftune {}`; available: {}", network.network_module,
+             command_.name, command_.network_module);
     }
     if (network.network_train_unet_only && network.network_train_text_encoder_only) {
       refuse(

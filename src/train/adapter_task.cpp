@@ -106,12 +106,22 @@ void AdapterTask::load(const TensorSource& state) {
   network_.load(state);
 }
 
+void AdapterTask::before_step() {
+  if (config_.logs_gradient_norms || network_.is_perturbed()) norms_ = network_.observe_gradients();
+}
+
 std::map<std::string, double> AdapterTask::after_batch() {
-  if (config_.scale_weight_norms <= 0) return {};
-  const auto norms = network_.limit_weight_norms(config_.scale_weight_norms);
-  return {{"max_norm/keys_scaled", static_cast<double>(norms.num_scaled)},
-          {"max_norm/max_key_norm", norms.max},
-          {"norm/avg_key_norm", norms.mean}};
+  if (config_.scale_weight_norms > 0) {
+    const auto norms = network_.limit_weight_norms(config_.scale_weight_norms);
+    return {{"max_norm/keys_scaled", static_cast<double>(norms.num_scaled)},
+            {"max_norm/max_key_norm", norms.max},
+            {"norm/avg_key_norm", norms.mean}};
+  }
+  if (!norms_ || !config_.logs_gradient_norms) return {};
+  std::map<std::string, double> values = {{"norm/avg_grad_norm", norms_->gradient}};
+  if (norms_->change) values["norm/avg_key_norm"] = *norms_->change;
+  if (norms_->weight) values["norm/avg_combined_norm"] = *norms_->weight;
+  return values;
 }
 
 }  // namespace difftune

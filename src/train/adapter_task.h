@@ -16,6 +16,7 @@ struct AdapterTaskConfig {
   c10::Device device = c10::kCPU;
   int vae_batch_size = 1;
   double scale_weight_norms = 0;  // 0: off
+  bool logs_gradient_norms = false;
   bool reference_quirks = false;
 };
 
@@ -29,6 +30,7 @@ class AdapterTask : public Task {
   std::vector<at::Tensor> clipped_parameters() const override;
   std::vector<NamedTensor> parameters() const override { return network_.parameters(); }
   void load(const TensorSource& state) override;
+  void before_step() override;
   std::map<std::string, double> after_batch() override;
   void set_training(bool is_training) override { network_.set_training(is_training); }
 
@@ -40,6 +42,7 @@ class AdapterTask : public Task {
   LoraNetwork& network_;
   const Objective& objective_;
   AdapterTaskConfig config_;
+  std::optional<LoraNetwork::GradientNorms> norms_;  // of the last step
 };
 
 }  // namespace difftune

@@ -182,8 +182,30 @@ ModelFileIdentity identify_model_file(const std::string& path) {
   return {fs::path(path).filename().string(), legacy_file_hash(path), file_sha256(path)};
 }
 
+namespace {
+
+// What a command of a flow model records beside the common entries.
+void add_recorded(const TrainCommand& command, const TrainNetworkOptions& o, Metadata& m) {
+  const std::map<std::string_view, std::string> values = {
+      {"model_type", o.transformer.model_type},
+      {"apply_lg_attn_mask", python_str(o.transformer.apply_lg_attn_mask)},
+      {"apply_t5_attn_mask", python_str(o.transformer.apply_t5_attn_mask)},
+      {"guidance_scale", python_str(o.transformer.guidance_scale)},
+      {"weighting_scheme", o.flow.weighting_scheme},
+      {"logit_mean", python_str(o.flow.logit_mean)},
+      {"logit_std", python_str(o.flow.logit_std)},
+      {"mode_scale", python_str(o.flow.mode_scale)},
+      {"timestep_sampling", o.flow.timestep_sampling},
+      {"sigmoid_scale", python_str(o.flow.sigmoid_scale)},
+      {"model_prediction_type", o.flow.model_prediction_type},
+      {"discrete_flow_shift", python_str(o.flow.discrete_flow_shift)}};
+  for (const std::string_view name : command.recorded) m[fmt::format("ss_{}", name)] = values.at(name);
+}
+
+}  // namespace
+
 LoraMetadata::LoraMetadata(const TrainNetworkOptions& options, const FamilyInfo& family, const Metadata& dataset,
-                           const LoraRunFacts& facts)
+                           const LoraRunFacts& facts, const TrainCommand& command)
     : is_minimal_(options.metadata.no_metadata), spec_(lora_model_spec(options, family)) {
   add_run(facts, options, entries_);
   add_validation(facts, options.validation, entries_);
@@ -194,6 +216,7 @@ LoraMetadata::LoraMetadata(const TrainNetworkOptions& options, const FamilyInfo&
   add_noise(options.noise, entries_);
   add_loss(options.loss, entries_);
   add_data(facts, options, dataset, entries_);
+  add_recorded(command, options, entries_);
   if (is_minimal_) {
     std::erase_if(entries_, [](const auto& entry) {
       return std::find(kMinimalKeys.begin(), kMinimalKeys.end(), entry.first) == kMinimalKeys.end();

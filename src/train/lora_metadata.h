@@ -42,7 +42,7 @@ class LoraMetadata {
  public:
   // `dataset` is that of data/dataset_metadata.h; a thumbnail is embedded in `options` already (embed_thumbnail()).
   LoraMetadata(const TrainNetworkOptions& options, const FamilyInfo& family, const Metadata& dataset,
-               const LoraRunFacts& facts);
+               const LoraRunFacts& facts, const TrainCommand& command = train_command("train_network"));
 
   // The entries of a file saved at `now` (seconds since 1970), to which lora_hashes() is still to be added. `epoch` is
   // the number of complete epochs, `step` that of optimizer steps.

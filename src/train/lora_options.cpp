@@ -1,71 +1,10 @@
 #include "train/lora_options.h"
 
-#include <array>
-#include <charconv>
-
 #include "base/error.h"
 #include "base/log.h"
-#include "base/nearest_name.h"
 
 namespace difftune {
 namespace {
-
-const std::array<std::string, 7> kNetworkArgs = {"conv_dim",
-                                                 "conv_alpha",
-                                                 "rank_dropout",
-                                                 "module_dropout",
-                                                 "loraplus_lr_ratio",
-                                                 "loraplus_unet_lr_ratio",
-                                                 "loraplus_text_encoder_lr_ratio"};
-const std::array<std::string, 8> kLaterNetworkArgs = {"block_dims",        "block_alphas",           "conv_block_dims",
-                                                      "conv_block_alphas", "down_lr_weight",         "mid_lr_weight",
-                                                      "up_lr_weight",      "block_lr_zero_threshold"};
-
-double to_number(const std::string& name, const std::string& value) {
-  double number = 0;
-  const auto parsed = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (parsed.ec != std::errc{} || parsed.ptr != value.data() + value.size()) {
-    throw UsageError(fmt::format("--network_args {}={}: expected a number", name, value));
-  }
-  return number;
-}
-
-double to_share(const std::string& name, const std::string& value) {
-  const double number = to_number(name, value);
-  if (number < 0 || number >= 1) {
-    throw UsageError(fmt::format("--network_args {}={}: expected at least 0 and below 1", name, value));
-  }
-  return number;
-}
-
-void set_network_arg(LoraConfig& config, const std::string& name, const std::string& value) {
-  if (value == "None" || value.empty()) return;
-  if (name == "conv_dim") {
-    const double rank = to_number(name, value);
-    if (rank < 1 || rank != static_cast<int64_t>(rank)) {
-      throw UsageError(fmt::format("--network_args conv_dim={}: expected a whole number of at least 1", value));
-    }
-    config.conv_rank = static_cast<int64_t>(rank);
-  } else if (name == "conv_alpha") {
-    config.conv_alpha = to_number(name, value);
-  } else if (name == "rank_dropout") {
-    config.rank_dropout = to_share(name, value);
-  } else if (name == "module_dropout") {
-    config.module_dropout = to_share(name, value);
-  } else if (name == "loraplus_lr_ratio") {
-    config.plus_ratio = to_number(name, value);
-  } else if (name == "loraplus_unet_lr_ratio") {
-    config.denoiser_plus_ratio = to_number(name, value);
-  } else if (name == "loraplus_text_encoder_lr_ratio") {
-    config.text_encoder_plus_ratio = to_number(name, value);
-  } else if (std::find(kLaterNetworkArgs.begin(), kLaterNetworkArgs.end(), name) != kLaterNetworkArgs.end()) {
-    throw UsageError(fmt::format("--network_args {}: not available yet", name));
-  } else {
-    const std::string nearest = nearest_name(name, kNetworkArgs);
-    throw UsageError(fmt::format("--network_args {}: networks.lora has no such argument{}", name,
-                                 nearest.empty() ? std::string() : fmt::format(" (did you mean {}?)", nearest)));
-  }
-}
 
 template <typename T>
 std::optional<double> as_double(const std::optional<T>& value) {
@@ -79,7 +18,7 @@ c10::ScalarType weight_dtype(const std::string& mixed_precision) {
 
 }  // namespace
 
-LoraConfig lora_config(const NetworkOptions& options) {
+LoraConfig lora_config(const NetworkOptions& options, const LoraArguments& arguments) {
   LoraConfig config;
   config.rank = options.network_dim.value_or(4);
   if (config.rank < 1) throw UsageError(fmt::format("--network_dim {}: expected at least 1", config.rank));
@@ -91,7 +30,7 @@ LoraConfig lora_config(const NetworkOptions& options) {
     if (equals == std::string::npos) {
       throw UsageError(fmt::format("--network_args {}: expected NAME=VALUE", arg));
     }
-    set_network_arg(config, arg.substr(0, equals), arg.substr(equals + 1));
+    read_lora_argument(arguments, arg.substr(0, equals), arg.substr(equals + 1), config);
   }
   config.train_denoiser = !options.network_train_text_encoder_only;
   config.train_text_encoders = !options.network_train_unet_only;
@@ -145,6 +84,26 @@ ObjectiveSettings objective_settings(const TrainNetworkOptions& options) {
   config.loss.scale_v_pred_loss_like_noise_pred = loss.scale_v_pred_loss_like_noise_pred;
   config.loss.v_pred_like_loss = as_double(loss.v_pred_like_loss).value_or(0);
   config.loss.debiased_estimation_loss = loss.debiased_estimation_loss;
+
+  const auto& options_of = options.flow;
+  FlowObjectiveConfig& flow = settings.flow;
+  flow.timesteps.sampling = parse_timestep_sampling(options_of.timestep_sampling);
+  flow.timesteps.sigmoid_scale = options_of.sigmoid_scale;
+  flow.timesteps.discrete_flow_shift = options_of.discrete_flow_shift;
+  flow.timesteps.training_shift = options_of.training_shift;
+  flow.timesteps.weighting = parse_weighting_scheme(options_of.weighting_scheme);
+  flow.timesteps.logit_mean = options_of.logit_mean;
+  flow.timesteps.logit_std = options_of.logit_std;
+  flow.timesteps.mode_scale = options_of.mode_scale;
+  flow.timesteps.min_timestep = config.noise.min_timestep;
+  flow.timesteps.max_timestep = config.noise.max_timestep;
+  flow.timesteps.reference_quirks = options.run.reference_quirks;
+  flow.prediction = parse_flow_prediction(options_of.model_prediction_type);
+  flow.ip_noise_gamma = config.noise.ip_noise_gamma;
+  flow.ip_noise_gamma_random_strength = config.noise.ip_noise_gamma_random_strength;
+  flow.loss = config.loss;
+  flow.dtype = weight_dtype(options.compute.mixed_precision);
+  flow.reference_quirks = options.run.reference_quirks;
   return settings;
 }
 
@@ -163,6 +122,23 @@ ModelRequest model_request(const TrainNetworkOptions& options, c10::Device devic
   request.max_token_length = static_cast<int>(options.text.max_token_length.value_or(75));
   if (options.text.clip_skip) request.clip_skip = static_cast<int>(*options.text.clip_skip);
   request.weighted_captions = options.text.weighted_captions;
+  const auto& parts = options.transformer;
+  const auto as_path = [](const std::optional<std::string>& text) {
+    return text ? std::optional<fs::path>(*text) : std::nullopt;
+  };
+  const auto as_int = [](const std::optional<int64_t>& value) {
+    return value ? std::optional<int>(static_cast<int>(*value)) : std::nullopt;
+  };
+  request.clip_l = as_path(parts.clip_l);
+  request.clip_g = as_path(parts.clip_g);
+  request.t5xxl = as_path(parts.t5xxl);
+  request.gemma2 = as_path(parts.gemma2);
+  request.autoencoder = as_path(parts.ae);
+  request.t5_length = as_int(parts.t5xxl_max_token_length);
+  request.gemma_length = as_int(parts.gemma2_max_token_length);
+  request.masks_clip = parts.apply_lg_attn_mask;
+  request.masks_t5 = parts.apply_t5_attn_mask;
+  request.guidance = parts.guidance_scale;
   request.gradient_checkpointing = options.compute.gradient_checkpointing;
   request.reference_quirks = options.run.reference_quirks;
   return request;

@@ -8,9 +8,9 @@
 
 namespace difftune {
 
-// --network_dim, --network_alpha, --network_dropout and --network_args. Throws UsageError for an argument that
-// networks.lora does not have (with the nearest name) or that is not available yet.
-LoraConfig lora_config(const NetworkOptions& options);
+// --network_dim, --network_alpha, --network_dropout and --network_args, as the family's LoRA has them. Throws
+// UsageError for an argument that it does not have (with the nearest name) or that is not available.
+LoraConfig lora_config(const NetworkOptions& options, const LoraArguments& arguments);
 
 // Rates of the denoiser and of the family's text encoders: a family whose encoders share a rate takes one for each
 // where as many are given. Says so where a value is left over.

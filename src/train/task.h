@@ -30,6 +30,8 @@ class Task {
   // Puts a state's values back. Throws UserError where it is of another shape.
   virtual void load(const TensorSource& state) = 0;
 
+  // Before each step of the optimizer, when gradients are complete and clipped.
+  virtual void before_step() {}
   // After each batch; returns values to log by tag, none by default.
   virtual std::map<std::string, double> after_batch() { return {}; }
   // Dropout acts while training only.

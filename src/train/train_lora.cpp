@@ -84,14 +84,20 @@ class LoraRun {
   void check_before_loading() {
     seed_ = options_.training.seed ? *options_.training.seed : static_cast<int64_t>(random_below_2_32());
     if (!options_.training.seed) log::info("--seed is not given: this run's is {}", seed_);
-    lora_config_ = lora_config(options_.network);
     const ModelRequest request = model_request(options_, device_);
     // --output_name may hold a folder.
     const OutputNames names(options_.output, options_.state, 1);
     output_folder_ = names.last_file().parent_path();
     require_writable_folder(output_folder_, "--output_dir");
     remove_stale_temporaries(output_folder_);
-    family_ = open_model(request, command_.name, options_.model.v2);
+    // Commands that train two kinds of models name one by an option.
+    std::string command(command_.name);
+    if (options_.transformer.model_type != TransformerOptions().model_type) {
+      command += " --model_type " + options_.transformer.model_type;
+    }
+    family_ = open_model(request, command, options_.model.v2);
+    lora_config_ = lora_config(options_.network, family_->info().lora);
+    lora_config_.reference_quirks = options_.run.reference_quirks;
     objective_ = family_->make_objective(objective_settings(options_), device_);
     if (options_.network.network_weights) network_weights_ = open_weights(*options_.network.network_weights);
     if (options_.state.resume) resumed_ = load_run_state(*options_.state.resume);
@@ -189,6 +195,7 @@ class LoraRun {
     config.trains_text_encoders = !options_.network.network_train_unet_only;
     config.vae_batch_size = static_cast<int>(options_.latent_cache.vae_batch_size);
     if (options_.network.scale_weight_norms) config.scale_weight_norms = *options_.network.scale_weight_norms;
+    config.logs_gradient_norms = family_->info().lora.logs_gradient_norms;
     config.reference_quirks = options_.run.reference_quirks;
     task_.emplace(*family_, *network_, *objective_, config);
     optimizer_ = make_optimizer(
@@ -255,7 +262,7 @@ class LoraRun {
       facts.model = model_identity_.get();
       if (vae_identity_.valid()) facts.vae = vae_identity_.get();
       metadata_.emplace(options_, family_->info(),
-                        dataset_metadata(*data_, options_.dataset.dataset_config.has_value()), facts);
+                        dataset_metadata(*data_, options_.dataset.dataset_config.has_value()), facts, command_);
     }
     return *metadata_;
   }

@@ -156,6 +156,7 @@ void Trainer::optimizer_step() {
   if (grad_scaler_) is_finite = grad_scaler_->unscale(clipped_) && is_finite;
   if (is_finite) {
     if (config_.max_grad_norm > 0) clip_grad_norm(clipped_, config_.max_grad_norm);
+    task_.before_step();
     optimizer_.step();
     scheduler_.step();
   }

@@ -157,7 +157,8 @@ NameMap clip_l_name_map(const std::string& checkpoint_prefix) {
   return map;
 }
 
-NameMap open_clip_name_map(int num_layers, const std::string& checkpoint_prefix, bool has_projection) {
+NameMap open_clip_name_map(int num_layers, const std::string& checkpoint_prefix, bool has_projection,
+                           bool transposes_projection) {
   NameMap map(checkpoint_prefix);
   map.rule("text_model.embeddings.token_embedding.weight", "token_embedding.weight");
   map.rule("text_model.embeddings.position_embedding.weight", "positional_embedding");
@@ -178,7 +179,8 @@ NameMap open_clip_name_map(int num_layers, const std::string& checkpoint_prefix,
   map.rule("text_model.final_layer_norm.*", "ln_final.*");
   map.ignore("transformer.resblocks.{}.*");                      // the layers above, as those below have rules already
   map.ignore("transformer.text_model.embeddings.position_ids");  // in Waifu Diffusion 1.4
-  if (has_projection) map.rule("text_projection.weight", "text_projection", Transform::transpose());
+  const Transform projection = transposes_projection ? Transform::transpose() : Transform{};
+  if (has_projection) map.rule("text_projection.weight", "text_projection", projection);
   map.ignore("text_projection");
   map.ignore("logit_scale");
   return map;

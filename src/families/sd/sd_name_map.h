@@ -38,8 +38,9 @@ NameMap clip_l_name_map(const std::string& checkpoint_prefix = "cond_stage_model
 
 // OpenCLIP of SD 2.x and SDXL, with the names of Transformers' CLIP in the model; q, k and v are one tensor in the
 // checkpoint. `num_layers` are used (SD 2.x: 23 of 24); the ones above, the logit scale and, where the model has none,
-// the projection are left out.
+// the projection are left out. OpenCLIP multiplies by its projection from the other side than a Linear does, so it is
+// transposed; the reference takes it as it is (`transposes_projection` false).
 NameMap open_clip_name_map(int num_layers = 23, const std::string& checkpoint_prefix = "cond_stage_model.model.",
-                           bool has_projection = false);
+                           bool has_projection = false, bool transposes_projection = true);
 
 }  // namespace difftune

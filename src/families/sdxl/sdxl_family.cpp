@@ -137,6 +137,7 @@ class SdxlFamily : public ModelFamily {
     info.text_encoder_id = fmt::format("{} {} {}{}", fingerprint(*text1_map().to_model(checkpoint_)),
                                        fingerprint(*text2_map().to_model(checkpoint_)), request_.max_token_length,
                                        request_.weighted_captions ? " weighted" : "");
+    if (request_.reference_quirks) info.text_encoder_id += " reference";
     info.text_rates = {{"textencoder", {1, 2}}};
     return info;
   }
@@ -166,7 +167,8 @@ class SdxlFamily : public ModelFamily {
 
   NameMap text2_map() const {
     if (config_.is_diffusers) return clip_l_name_map("text_encoder_2.");
-    return open_clip_name_map(static_cast<int>(config_.text2.num_layers), "conditioner.embedders.1.model.", true);
+    return open_clip_name_map(static_cast<int>(config_.text2.num_layers), "conditioner.embedders.1.model.", true,
+                              !request_.reference_quirks);
   }
 
   // A cached tokenizer of the user's goes before the built-in table. The second one pads with "!" (id 0), whatever its

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "families/model_family.h"
+#include "families/text/clip_text_rows.h"
 #include "families/text/t5_part.h"
 #include "models/clip_text.h"
 #include "text/clip_tokenizer.h"
@@ -25,11 +26,5 @@ FluxTextTokens tokenize_flux_text(const ClipTokenizer* clip, const T5Tokenizer& 
 // "t5_attn_mask" int64 [B, tokens]. With `masks_t5` T5's tokens do not see padding. `clip` may be null.
 Conditioning encode_flux_text(const ClipText* clip, const T5Encoder& t5, const FluxTextTokens& tokens, bool masks_t5,
                               c10::Device device);
-
-// The final states of the row's last mark, which is the first of its greatest ids: hidden [B, 77, d] → [B, d].
-at::Tensor state_of_eos(const at::Tensor& hidden, const at::Tensor& ids);
-
-// BOS, the text cut to 75 tokens, EOS, padding: int64 [B, 77], and which tokens are not padding.
-TokenTensors tokenize_clip_rows(const ClipTokenizer& tokenizer, const std::vector<std::string>& texts, int32_t pad_id);
 
 }  // namespace difftune

@@ -1,7 +1,7 @@
 """Makes t5*.safetensors and gemma2*.safetensors, small text encoders, as make_models.py describes; same versions."""
 import torch
 from make_models import case, randomize
-from transformers import Gemma2Config, Gemma2Model, T5Config, T5EncoderModel
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, Gemma2Config, Gemma2Model, T5Config, T5EncoderModel
 
 
 def t5():
@@ -50,6 +50,21 @@ def gemma2():
               layer + "0.input_layernorm.weight", layer + "2.post_feedforward_layernorm.weight"])
 
 
+def clip_masked():
+    """CLIP as SD3 uses it where padding is masked: the layer before the last, and the projected feature."""
+    model = randomize(CLIPTextModelWithProjection(CLIPTextConfig(
+        vocab_size=30, hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2, max_position_embeddings=11,
+        projection_dim=12, hidden_act="gelu", eos_token_id=2, bos_token_id=28, pad_token_id=0)))
+    ids = torch.randint(1, 28, (2, 11))
+    ids[:, 0], ids[0, 5], ids[1, 8], ids[0, 6:], ids[1, 9:] = 28, 29, 29, 0, 0
+    mask = torch.ones(2, 11, dtype=torch.long)
+    mask[0, 6:] = mask[1, 9:] = 0
+    out = model(ids, attention_mask=mask, output_hidden_states=True)
+    case("clip_masked", model, {"ids": ids, "mask": mask}, {"hidden": out.hidden_states[-2], "pooled": out.text_embeds},
+         ["text_model.encoder.layers.0.self_attn.q_proj.weight"])
+
+
 torch.manual_seed(21)
 t5()
 gemma2()
+clip_masked()

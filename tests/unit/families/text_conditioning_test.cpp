@@ -13,6 +13,7 @@
 
 #include "families/text/flux_text.h"
 #include "families/text/lumina_text.h"
+#include "families/text/sd3_text.h"
 #include "nn/parameter_scope.h"
 
 namespace difftune {
@@ -69,6 +70,42 @@ TEST_F(FluxText, MaskKeepsPaddingFromTheText) {
   EXPECT_FALSE(said.contains("l_pooled"));
   EXPECT_TRUE(at::equal(said.at("txt_ids"), at::zeros({2, 16, 3})));
   EXPECT_EQ(said.at("t5_attn_mask").sum().item<int64_t>(), tokens(16).t5.mask.sum().item<int64_t>());
+}
+
+TEST(Sd3Text, StatesOfAllEncodersSideBySide) {
+  const at::NoGradGuard no_grad;
+  const auto reader = random_weights(3);
+  const ClipText l({.hidden_size = 8, .intermediate_size = 16, .num_layers = 2, .num_heads = 2}, *reader);
+  const ClipText g({.hidden_size = 12, .intermediate_size = 16, .num_layers = 3, .num_heads = 2, .projection_size = 10},
+                   *reader);
+  const T5Encoder t5({.hidden_size = 24, .intermediate_size = 16, .num_layers = 1, .num_heads = 2, .head_size = 4},
+                     *reader);
+  const Sd3TextTokens tokens =
+      tokenize_sd3_text(ClipTokenizer::builtin(), T5Tokenizer::builtin(), {"a cat", "two dogs"}, 16);
+  // Expected ids: transformers; the second encoder is padded with 0.
+  EXPECT_TRUE(
+      at::equal(tokens.clip_l.ids[0].slice(0, 0, 5), at::tensor({49406, 320, 2368, 49407, 49407}).to(at::kLong)));
+  EXPECT_TRUE(at::equal(tokens.clip_g.ids[0].slice(0, 0, 5), at::tensor({49406, 320, 2368, 49407, 0}).to(at::kLong)));
+  EXPECT_EQ(tokens.clip_g.mask[0].sum().item<int64_t>(), 4);
+
+  for (const bool masks : {false, true}) {
+    const Conditioning clip = encode_sd3_clip_text(l, g, tokens, masks, c10::kCPU);
+    const at::Tensor no_mask;
+    const auto l_states = l.forward(tokens.clip_l.ids, {}, masks ? tokens.clip_l.mask : no_mask).hidden_states;
+    const auto g_states = g.forward(tokens.clip_g.ids, {}, masks ? tokens.clip_g.mask : no_mask).hidden_states;
+    EXPECT_TRUE(at::allclose(clip.at("lg_out").slice(2, 0, 8), l_states[1]));
+    EXPECT_TRUE(at::allclose(clip.at("lg_out").slice(2, 8), g_states[2]));
+    EXPECT_TRUE(at::allclose(clip.at("lg_pooled")[0].slice(0, 0, 8), l.final_layer_norm(l_states[2])[0][3]));
+    EXPECT_TRUE(at::allclose(clip.at("lg_pooled").slice(1, 8), g.pool(g_states[3], tokens.clip_g.ids, 49407)));
+
+    const at::Tensor states = encode_sd3_t5_text(t5, tokens, masks, c10::kCPU).at("t5_out");
+    const at::Tensor context = sd3_context(clip.at("lg_out"), states, 24);
+    EXPECT_EQ(context.sizes(), (std::vector<int64_t>{2, 77 + 16, 24}));
+    EXPECT_TRUE(at::equal(context.slice(1, 0, 77).slice(2, 0, 20), clip.at("lg_out")));
+    EXPECT_EQ(context.slice(1, 0, 77).slice(2, 20).abs().sum().item<double>(), 0);
+    EXPECT_TRUE(at::equal(context.slice(1, 77), states));
+    EXPECT_EQ(sd3_context(clip.at("lg_out"), {}, 24).sizes(), (std::vector<int64_t>{2, 154, 24}));
+  }
 }
 
 TEST(LuminaText, PromptBeginsWithTheSystemPrompt) {

@@ -90,6 +90,23 @@ TEST_P(ClipTextTest, LayersInTheOrderOfTransformers) {
 INSTANTIATE_TEST_SUITE_P(, ClipTextTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "quick_gelu" : "gelu"; });
 
+// As SD3 uses it (tests/data/models/make_text_encoders.py).
+TEST(ClipText, MaskedPaddingIsNotSeen) {
+  const GoldenModel golden("clip_masked");
+  GoldenReader reader(golden);
+  ClipText clip({30, 11, 16, 32, 3, 2, false, 12}, reader);
+  require_gradients(clip.index());
+  for (const bool checkpoints : {false, true}) {
+    clip.set_gradient_checkpointing(checkpoints);
+    const auto states = clip.forward(golden["in.ids"], std::nullopt, golden["in.mask"]).hidden_states;
+    EXPECT_LT(relative_error(states[2], golden["out.hidden"]), 2e-6);
+    EXPECT_LT(relative_error(clip.pool(states[3], golden["in.ids"], 29), golden["out.pooled"]), 2e-6);
+    for (const auto& parameter : clip.index().parameters) parameter.tensor->mutable_grad().reset();
+    states[2].backward(golden["d_out"]);
+    expect_weight_gradients(clip.index(), golden, 1e-5);
+  }
+}
+
 TEST(ClipText, RefusesMoreTokensThanPositions) {
   const GoldenModel golden("clip_gelu");
   GoldenReader reader(golden);

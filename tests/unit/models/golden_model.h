@@ -43,6 +43,7 @@ class GoldenReader : public nn::ParameterReader {
     DT_CHECK(weight.sizes() == shape, "{}", path);
     return weight.to(dtype_);
   }
+  c10::ScalarType dtype() const override { return dtype_; }
 
   c10::ScalarType dtype() const override { return dtype_; }
 
