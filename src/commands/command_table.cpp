@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/nearest_name.h"
+#include "commands/cache_commands.h"
 #include "commands/check_lora_weights.h"
 #include "commands/convert_diffusers20_original_sd.h"
 #include "commands/convert_diffusers_to_flux.h"
@@ -23,6 +24,7 @@
 #include "commands/merge_sd3_safetensors.h"
 #include "commands/resize_lora.h"
 #include "commands/sdxl_merge_lora.h"
+#include "commands/sdxl_minimal_inference.h"
 #include "commands/show_metadata.h"
 #include "commands/svd_merge_lora.h"
 #include "commands/train_network.h"
@@ -43,6 +45,11 @@ constexpr std::array kCommands = {
     train_row<0>(),
     train_row<1>(),
     train_row<2>(),
+    Command{"sdxl_minimal_inference", kSdxlMinimalInferenceSummary, run_sdxl_minimal_inference,
+            sdxl_minimal_inference_page},
+    Command{"cache_latents", kCacheLatentsSummary, run_cache_latents, cache_latents_page},
+    Command{"cache_text_encoder_outputs", kCacheTextSummary, run_cache_text_encoder_outputs,
+            cache_text_encoder_outputs_page},
     Command{"check_lora_weights", kCheckLoraWeightsSummary, run_check_lora_weights, check_lora_weights_page},
     Command{"convert_diffusers_to_flux", kConvertDiffusersToFluxSummary, run_convert_diffusers_to_flux,
             convert_diffusers_to_flux_page},

@@ -126,8 +126,8 @@ constexpr std::array<std::string_view, 55> kUsed = {"pretrained_model_name_or_pa
                                                     "skip_existing",
                                                     "disable_mmap_load_safetensors"};
 
-constexpr const char* kFluxOnly[] = {"flux",           "clip_l", "t5xxl", "ae", "t5xxl_max_token_length",
-                                     "apply_t5_attn_mask", "model_type"};
+constexpr const char* kFluxOnly[] = {
+    "flux", "clip_l", "t5xxl", "ae", "t5xxl_max_token_length", "apply_t5_attn_mask", "model_type"};
 
 void describe(FluxCacheOptions& o, OptionTable& table) {
   table.group("FLUX");

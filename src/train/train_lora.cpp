@@ -105,8 +105,7 @@ class LoraRun {
       prompts_ = read_sample_prompts(*options_.sample.sample_prompts, options_.sample.sample_sampler);
     }
 
-    data_.emplace(dataset_configs(options_, family_->info()),
-                  dataset_group_options(options_, family_->info(), seed_));
+    data_.emplace(dataset_configs(options_, family_->info()), dataset_group_options(options_, family_->info(), seed_));
     if (caches_text()) require_fixed_captions(*data_);
     data_->log_summary();
 
@@ -145,8 +144,8 @@ class LoraRun {
     if (!caches_text()) return;
     std::string merged;
     for (size_t i = 0; merges_first && i < options_.network.base_weights.size(); ++i) {
-      merged +=
-          fmt::format(" + {} x {}", base_weight_factor(i), fingerprint(*open_weights(options_.network.base_weights[i])));
+      merged += fmt::format(" + {} x {}", base_weight_factor(i),
+                            fingerprint(*open_weights(options_.network.base_weights[i])));
     }
     fill_text_cache(*family_, *data_, options_, merged);
     if (!options_.network.network_train_unet_only) return;
