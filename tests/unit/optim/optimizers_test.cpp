@@ -58,7 +58,8 @@ TEST_F(OptimizersTest, ten_steps_give_the_bits_of_python) {
     Run run = begin(row, start(type_of(row)));
     for (size_t step = 0; step < 10; ++step) {
       steps(run, step, step + 1);
-      if (!row.at("lrs").empty()) {
+      // Adafactor with a fixed rate has recorded rates too, but reports its group's.
+      if (!row.at("lrs").empty() && (run.optimizer->sets_own_lr() || run.optimizer->estimated_step_size())) {
         const double own = run.optimizer->estimated_step_size().value_or(run.optimizer->effective_lr(0));
         EXPECT_FLOAT_EQ(own, row.at("lrs")[step].get<float>());
       }
