@@ -43,6 +43,8 @@ constexpr std::array kCommands = {
     train_row<0>(),
     train_row<1>(),
     train_row<2>(),
+    train_row<3>(),
+    train_row<4>(),
     Command{"check_lora_weights", kCheckLoraWeightsSummary, run_check_lora_weights, check_lora_weights_page},
     Command{"convert_diffusers_to_flux", kConvertDiffusersToFluxSummary, run_convert_diffusers_to_flux,
             convert_diffusers_to_flux_page},
