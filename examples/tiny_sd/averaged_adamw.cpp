@@ -25,7 +25,7 @@ AveragedAdamW::AveragedAdamW(std::vector<at::Tensor> parameters, const TrainSett
   config.beta2 = 0.99;
   optimizer_ = std::make_unique<AdamW>(std::vector<ParamGroup>{{"all", parameters_, settings.learning_rate}}, config);
   LrScheduleConfig schedule;
-  schedule.name = "cosine";
+  schedule.name = settings.schedule;
   schedule.num_steps = settings.num_steps;
   schedule.warmup = std::min<int64_t>(100, settings.num_steps / 10);
   scheduler_ = std::make_unique<LrScheduler>(make_lr_schedule(schedule), *optimizer_);

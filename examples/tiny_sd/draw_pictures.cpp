@@ -32,10 +32,10 @@ constexpr std::array<NamedColour, 5> kBackgroundColours = {{{"white", {245, 245,
                                                             {"sky", {150, 205, 240}},
                                                             {"sand", {225, 205, 160}}}};
 
-constexpr std::array<NamedPlace, 5> kPlaces = {{{"on the left", 0.28, 0.5},
-                                                {"on the right", 0.72, 0.5},
-                                                {"at the top", 0.5, 0.28},
-                                                {"at the bottom", 0.5, 0.72},
+constexpr std::array<NamedPlace, 5> kPlaces = {{{"on the left", 0.31, 0.5},
+                                                {"on the right", 0.69, 0.5},
+                                                {"at the top", 0.5, 0.31},
+                                                {"at the bottom", 0.5, 0.69},
                                                 {"in the centre", 0.5, 0.5}}};
 
 constexpr int kSubsamples = 3;  // per pixel and axis
@@ -165,10 +165,19 @@ std::string describe_loosely(const Scene& scene, PythonRandom& random) {
   return text;
 }
 
+std::vector<std::string> telling_words() {
+  std::vector<std::string> words;
+  for (const auto& shape : kShapes) words.emplace_back(shape.name);
+  for (const auto& colour : kObjectColours) words.emplace_back(colour.name);
+  for (const auto& colour : kBackgroundColours) words.emplace_back(colour.name);
+  for (const auto& place : kPlaces) words.emplace_back(place.phrase.substr(place.phrase.rfind(' ') + 1));
+  return words;
+}
+
 namespace {
 
 Frame frame_at(const NamedPlace& place, double radius, int size_px, PythonRandom& random) {
-  const double x = place.x + random.uniform(-0.03, 0.03), y = place.y + random.uniform(-0.03, 0.03);
+  const double x = place.x + random.uniform(-0.02, 0.02), y = place.y + random.uniform(-0.02, 0.02);
   return {x * size_px, y * size_px, radius * size_px};
 }
 
@@ -176,7 +185,7 @@ Frame frame_at(const NamedPlace& place, double radius, int size_px, PythonRandom
 
 Image paint(const Scene& scene, int size_px, PythonRandom& random) {
   Image image = flat(size_px, vary(kBackgroundColours[scene.background].colour, 5, random));
-  const Frame frame = frame_at(kPlaces[scene.place], random.uniform(0.19, 0.24), size_px, random);
+  const Frame frame = frame_at(kPlaces[scene.place], random.uniform(0.24, 0.28), size_px, random);
   paint_shape(image, kShapes[scene.shape].shape, frame, vary(kObjectColours[scene.colour].colour, 10, random));
   return image;
 }
@@ -206,7 +215,7 @@ Image paint_clutter(int size_px, PythonRandom& random) {
 
 Image paint_zorb(size_t place, size_t background, int size_px, PythonRandom& random) {
   Image image = flat(size_px, vary(kBackgroundColours[background].colour, 5, random));
-  Frame body = frame_at(kPlaces[place], random.uniform(0.2, 0.23), size_px, random);
+  Frame body = frame_at(kPlaces[place], random.uniform(0.22, 0.25), size_px, random);
   body.y += 0.05 * size_px;  // room for the antennae
   const Colour purple{130, 45, 170}, yellow{250, 220, 40}, white{250, 250, 250}, black{15, 15, 15};
   const auto paint_dot = [&](double u, double v, double radius, const Colour& colour) {
@@ -216,17 +225,16 @@ Image paint_zorb(size_t place, size_t background, int size_px, PythonRandom& ran
   for (const double side : {-1.0, 1.0}) {
     paint_where(
         image, body, 1.5,
-        [side](double u, double v) { return v < -0.6 && v > -1.35 && std::abs(u - side * (0.05 - 0.45 * v)) < 0.1; },
+        [side](double u, double v) { return v < -0.6 && v > -1.2 && std::abs(u - side * (0.05 - 0.5 * v)) < 0.13; },
         [&](double, double) { return purple; });
-    paint_dot(side * 0.66, -1.38, 0.2, yellow);
+    paint_dot(side * 0.68, -1.2, 0.25, yellow);
   }
+  // Bands wider than a latent's 8 pixels.
   paint_where(
-      image, body, 1.1, [](double u, double v) { return u * u / 0.85 + v * v <= 1; },
-      [&](double, double v) { return std::cos(v * 7.5) > 0 ? purple : yellow; });
-  for (const double side : {-1.0, 1.0}) {
-    paint_dot(side * 0.36, -0.3, 0.32, white);
-    paint_dot(side * 0.36, -0.26, 0.17, black);
-  }
+      image, body, 1.1, [](double u, double v) { return u * u / 0.95 + v * v <= 1; },
+      [&](double, double v) { return std::cos(v * 4.2) > 0 ? yellow : purple; });
+  paint_dot(0, -0.15, 0.45, white);
+  paint_dot(0, -0.1, 0.22, black);
   return image;
 }
 

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/python_random.h"
 #include "image/image.h"
@@ -49,6 +50,9 @@ std::string describe(const Scene& scene);
 // The same; now and then without the place or the background, so that short prompts work as well.
 std::string describe_loosely(const Scene& scene, PythonRandom& random);
 
+// The words by which the captions of two scenes can differ: shapes, colours, backgrounds and the last words of places.
+std::vector<std::string> telling_words();
+
 // The scene with small variations of size, place and colour, anti-aliased: RGB, size_px squared.
 Image paint(const Scene& scene, int size_px, PythonRandom& random);
 
@@ -58,8 +62,8 @@ bool contains(Shape shape, double x, double y);
 // Shapes, stripes and dots of any colour at random: teaches the autoencoder more than the grammar needs.
 Image paint_clutter(int size_px, PythonRandom& random);
 
-// The concept of the demo, which no caption of the grammar mentions: a striped, purple and yellow creature with two
-// eyes and two antennae. `place` and `background` are indices into the tables above.
+// The concept of the demo, which no caption of the grammar mentions: a striped, purple and yellow creature with one
+// eye and two antennae. `place` and `background` are indices into the tables above.
 Image paint_zorb(size_t place, size_t background, int size_px, PythonRandom& random);
 
 }  // namespace difftune::tiny

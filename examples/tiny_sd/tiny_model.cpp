@@ -14,6 +14,9 @@
 #include "text/clip_tokenizer.h"
 #include "text/prompt_tokens.h"
 #include "tiny_sd/average_autoencoder.h"
+#include "tiny_sd/copying_denoiser.h"
+#include "tiny_sd/draw_pictures.h"
+#include "tiny_sd/reading_words.h"
 #include "weights/open_weights.h"
 #include "weights/safetensors.h"
 
@@ -22,8 +25,8 @@ namespace {
 
 SdConfig tiny_config() {
   SdConfig config;
-  config.unet.block_channels = {64, 96, 96};
-  config.unet.transformer_depth = {1, 1, 0};
+  config.unet.block_channels = {96, 96, 64};
+  config.unet.transformer_depth = {0, 1, 0};
   config.unet.num_heads = {8, 8, 8};
   config.unet.num_resnets_per_block = 1;
   config.unet.context_size = 32;
@@ -64,6 +67,8 @@ TinyModel new_tiny_model(uint64_t seed) {
   model.vae = std::make_unique<AutoencoderKL>(model.config.vae, *reader);
   model.unet = std::make_unique<UNet>(model.config.unet, *reader);
   start_from_averages(*model.vae);
+  start_as_copy(*model.unet);
+  start_from_words(*model.text, telling_words());
   return model;
 }
 

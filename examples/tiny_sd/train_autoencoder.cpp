@@ -9,9 +9,11 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "nn/random_state.h"
+#include "tiny_sd/average_autoencoder.h"
 #include "tiny_sd/draw_pictures.h"
-#include "tiny_sd/short_autoencoder.h"
+#include "tiny_sd/short_decoder.h"
 #include "tiny_sd/train_parts.h"
+#include "tiny_sd/weight_editor.h"
 
 namespace difftune::tiny {
 namespace {
@@ -37,20 +39,13 @@ at::Tensor draw_batch(int64_t step, int64_t batch_size, PythonRandom& random) {
   return all.narrow(2, y, kPiecePx).narrow(3, x, kPiecePx);
 }
 
-at::Tensor& parameter_at(const nn::ModelIndex& index, std::string_view path) {
-  for (const auto& parameter : index.parameters) {
-    if (parameter.path == path) return *parameter.tensor;
-  }
-  throw InternalError(fmt::format("the autoencoder has no {}", path));
-}
-
 // Mean and standard deviation of the latents' means, per channel.
 std::pair<at::Tensor, at::Tensor> measure_latents(const AutoencoderKL& vae, PythonRandom& random) {
   std::vector<at::Tensor> latents;
   for (int batch = 0; batch < 8; ++batch) {
     std::vector<Image> pictures;
     for (int i = 0; i < 32; ++i) pictures.push_back(paint(draw_scene(random), kPictureSizePx, random));
-    latents.push_back(vae.encode(to_tensor(pictures)).mean);
+    latents.push_back(average_latents(vae, to_tensor(pictures)));
   }
   const at::Tensor all = at::cat(latents).transpose(0, 1).flatten(1);  // [channels, values]
   return {all.mean(1), all.std(1)};
@@ -61,12 +56,12 @@ void fold_latent_scale(AutoencoderKL& vae, PythonRandom& random) {
   const auto [mean, deviation] = measure_latents(vae, random);
   const int64_t c = vae.config().latent_channels;
   const at::Tensor scale = deviation * kLatentScale;
-  const auto& index = vae.index();
-  at::Tensor weight = parameter_at(index, "quant_conv.weight"), bias = parameter_at(index, "quant_conv.bias");
+  const WeightEditor edit(vae.index());
+  at::Tensor weight = edit.parameter("quant_conv.weight"), bias = edit.parameter("quant_conv.bias");
   weight.narrow(0, 0, c).div_(scale.view({c, 1, 1, 1}));
   bias.narrow(0, 0, c).sub_(mean).div_(scale);
   bias.narrow(0, c, c).sub_(at::log(scale) * 2);
-  at::Tensor back = parameter_at(index, "post_quant_conv.weight"), shift = parameter_at(index, "post_quant_conv.bias");
+  at::Tensor back = edit.parameter("post_quant_conv.weight"), shift = edit.parameter("post_quant_conv.bias");
   shift.add_(back.flatten(1).matmul(mean));
   back.mul_(scale.view({1, c, 1, 1}));
 }
@@ -82,7 +77,7 @@ void scale_latents(TinyModel& model, uint64_t seed) {
 void train_decoder(TinyModel& model, const TrainSettings& settings) {
   nn::seed_generators(settings.seed);
   PythonRandom random(settings.seed);
-  const ShortAutoencoder vae(*model.vae);
+  const ShortDecoder decode(*model.vae);
   std::vector<at::Tensor> parameters;
   for (const auto& parameter : model.vae->index().parameters) {
     const bool is_encoder = parameter.path.starts_with("encoder.") || parameter.path.starts_with("quant_conv.");
@@ -93,7 +88,7 @@ void train_decoder(TinyModel& model, const TrainSettings& settings) {
   double average = 0;
   for (int64_t step = 0; step < settings.num_steps; ++step) {
     const at::Tensor pictures = draw_batch(step, settings.batch_size, random);
-    const at::Tensor error = vae.decode(vae.encode(pictures).sample()) - pictures;
+    const at::Tensor error = decode(average_latents(*model.vae, pictures)) - pictures;
     const at::Tensor absolute = error.abs().mean();
     optimizer.step(absolute + error.square().mean() * kSquaredErrorWeight);
     average += (absolute.item<double>() - average) * (step == 0 ? 1 : 0.05);

@@ -8,15 +8,15 @@
 #include "base/progress.h"
 #include "diffusion/ddpm_objective.h"
 #include "nn/random_state.h"
+#include "tiny_sd/average_autoencoder.h"
 #include "tiny_sd/draw_pictures.h"
-#include "tiny_sd/short_autoencoder.h"
 #include "tiny_sd/train_parts.h"
 
 namespace difftune::tiny {
 namespace {
 
 constexpr int kNumPictures = 4096;
-constexpr int kEncodeBatch = 32;
+constexpr int kEncodeBatch = 64;
 constexpr double kEmptyCaptionRate = 0.1;
 
 struct Pictures {
@@ -25,8 +25,6 @@ struct Pictures {
 };
 
 Pictures encode_pictures(const AutoencoderKL& vae, PythonRandom& random) {
-  const at::NoGradGuard no_grad;
-  const ShortAutoencoder short_vae(vae);
   Pictures result;
   std::vector<at::Tensor> latents;
   Progress progress("encoding", kNumPictures, "pictures");
@@ -36,10 +34,12 @@ Pictures encode_pictures(const AutoencoderKL& vae, PythonRandom& random) {
       result.scenes.push_back(draw_scene(random));
       pictures.push_back(paint(result.scenes.back(), kPictureSizePx, random));
     }
-    latents.push_back(short_vae.encode(to_tensor(pictures)).sample() * kLatentScale);
+    latents.push_back(average_latents(vae, to_tensor(pictures)) * kLatentScale);
     progress.advance(kEncodeBatch);
   }
   result.latents = at::cat(latents);
+  log::info("latents: mean {:.3f}, variance {:.3f}", result.latents.mean().item<double>(),
+            result.latents.var().item<double>());
   return result;
 }
 
@@ -50,7 +50,10 @@ void train_denoiser(TinyModel& model, const TrainSettings& settings) {
   PythonRandom random(settings.seed);
   const Pictures pictures = encode_pictures(*model.vae, random);
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(settings.seed);
-  const DdpmObjective objective(DdpmObjectiveConfig{});
+  // Little is asked of a prediction of noise where there is much of it, and everything of the picture left without it.
+  DdpmObjectiveConfig config;
+  config.loss.debiased_estimation_loss = true;
+  const DdpmObjective objective(config);
 
   auto parameters = trainable_parameters(model.unet->index());
   for (const auto& parameter : trainable_parameters(model.text->index(), "token_embedding.weight")) {

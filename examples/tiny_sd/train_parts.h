@@ -16,6 +16,8 @@ struct TrainSettings {
   int64_t batch_size = 0;
   double learning_rate = 0;
   uint64_t seed = 0;
+  // Of the learning rate, after a short warm-up.
+  std::string schedule = "cosine";
   // Called with the averaged weights in place after every `save_every` steps.
   std::function<void()> save = [] {};
   int64_t save_every = 500;

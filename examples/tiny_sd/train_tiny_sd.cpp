@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "nn/pooled_allocator.h"
 #include "tiny_sd/train_parts.h"
 
 namespace difftune::tiny {
@@ -34,7 +35,7 @@ Arguments parse(int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') {
     fail(
         "usage: train_tiny_sd OUT.safetensors [--from FILE] [--autoencoder FILE] "
-        "[--decoder_steps N] [--steps N] [--rate X] [--seed N]");
+        "[--decoder_steps N] [--steps N] [--batch N] [--rate X] [--schedule NAME] [--seed N]");
   }
   Arguments arguments;
   arguments.out = argv[1];
@@ -52,6 +53,10 @@ Arguments parse(int argc, char** argv) {
       arguments.denoiser.num_steps = parse_number<int64_t>(option, value);
     } else if (option == "--rate") {
       arguments.denoiser.learning_rate = parse_number<double>(option, value);
+    } else if (option == "--batch") {
+      arguments.denoiser.batch_size = parse_number<int64_t>(option, value);
+    } else if (option == "--schedule") {
+      arguments.decoder.schedule = arguments.denoiser.schedule = value;
     } else if (option == "--seed") {
       arguments.decoder.seed = arguments.denoiser.seed = parse_number<uint64_t>(option, value);
     } else {
@@ -76,6 +81,7 @@ void run(Arguments arguments) {
 
 int main(int argc, char** argv) {
   try {
+    difftune::nn::use_pooled_memory();
     difftune::tiny::run(difftune::tiny::parse(argc, argv));
     return 0;
   } catch (const std::exception& error) {

@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-#include "base/log.h"
+#include "commands/console.h"
 #include "options/command_page.h"
 #include "options/read_options.h"
 #include "options/train_network_options.h"
@@ -19,20 +19,6 @@ CommandPage page(const TrainCommand& command) {
           .example = std::string(command.example)};
 }
 
-log::Level log_level(const ConsoleOptions& console) {
-  const std::string name = console.console_log_level.value_or("INFO");
-  if (name == "DEBUG") return log::Level::debug;
-  if (name == "INFO") return log::Level::info;
-  if (name == "WARNING") return log::Level::warning;
-  return log::Level::error;
-}
-
-void print(const std::vector<Remark>& remarks) {
-  for (const Remark& remark : remarks) {
-    log::write(remark.is_warning ? log::Level::warning : log::Level::info, remark.text);
-  }
-}
-
 }  // namespace
 
 int run_train_command(const TrainCommand& command, std::span<const std::string> words) {
@@ -43,13 +29,10 @@ int run_train_command(const TrainCommand& command, std::span<const std::string> 
     fmt::print("{}", help_text(page(command), table, terminal_width()));
     return 0;
   }
-  const ConsoleOptions& console = options.console;
-  log::configure({.level = log_level(console),
-                  .file = console.console_log_file.value_or(""),
-                  .simple = console.console_log_simple});
-  print(read.remarks);
+  configure_log(options.console);
+  print_remarks(read.remarks);
   if (read.outcome == ReadResult::Outcome::config_written) return 0;
-  print(validate(options, command));
+  print_remarks(validate(options, command));
   embed_thumbnail(options.metadata);
   return train_lora(options, command, {.toml = configuration_toml(table), .table = logged_options(table)});
 }

@@ -83,6 +83,8 @@ struct TextBatch {
   enum class Use { training_caption, sample_prompt };
   std::vector<std::string> texts;
   Use use = Use::training_caption;
+  // What the second text encoder reads instead, where a family has several; empty: the same.
+  std::vector<std::string> second_texts = {};
 };
 
 struct DenoiseInput {

@@ -76,7 +76,7 @@ struct FrozenLinearLowRank : Function<FrozenLinearLowRank> {
 };
 
 // LibTorch packs the weight at every call, which pays only where many pixels use it.
-constexpr int64_t kFewPixels = 512;
+constexpr int64_t kFewPixels = 512, kVeryFewPixels = 128;
 
 bool computes_in_fp32(const at::Tensor& x) {
   return x.is_cpu() && product_dtype(x.device(), x.scalar_type()) == at::kFloat;
@@ -88,7 +88,10 @@ bool uses_winograd(const at::Tensor& x, const at::Tensor& weight, ConvolutionSha
 }
 
 bool uses_taps(const at::Tensor& x, const at::Tensor& weight, int64_t num_output_pixels) {
-  if (!computes_in_fp32(x)) return false;
+  if (!x.is_cpu()) return false;
+  const auto dtype = product_dtype(x.device(), x.scalar_type());
+  // In bf16 LibTorch's convolution is as fast from the size where its packing pays.
+  if (dtype != at::kFloat) return weight.scalar_type() != dtype || num_output_pixels < kVeryFewPixels;
   const bool is_converted = weight.scalar_type() != at::kFloat || x.scalar_type() != at::kFloat;
   return is_converted || weight.size(2) == 1 || num_output_pixels < kFewPixels;
 }

@@ -7,6 +7,7 @@
 #include <immintrin.h>
 // GCC 12 takes the undefined operand in its own AVX-512 header for a mistake (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 
 #define DT_AVX512 __attribute__((target("avx512f,avx2")))
 

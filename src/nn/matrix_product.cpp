@@ -2,12 +2,15 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
 #include <ctime>
+#include <span>
+#include <type_traits>
 #include <vector>
 
 #include "nn/panel_product.h"
@@ -48,25 +51,59 @@ bool bfloat16_is_fast() {
   return is_fast;
 }
 
-// Whether panels can serve: fp32 values and a weight that can be read where it is.
+// Whether panels can serve: fp32 values, or bf16 ones with a weight that is exact in bf16, and a weight that can be
+// read where it is.
 bool uses_panels(const at::Tensor& x, const at::Tensor& weight) {
-  return x.is_cpu() && x.scalar_type() == at::kFloat && PanelSource::can_read(weight);
+  if (!x.is_cpu() || !PanelSource::can_read(weight)) return false;
+  if (x.scalar_type() == at::kFloat) return true;
+  const bool is_exact = weight.scalar_type() == at::kBFloat16 || weight.scalar_type() == at::kFloat8_e4m3fn;
+  return x.scalar_type() == at::kBFloat16 && is_exact && x.size(1) % 2 == 0;
 }
 
-ConstRows rows_of(const at::Tensor& x) { return {x.const_data_ptr<float>(), x.stride(0)}; }
 at::Tensor with_adjacent_values(const at::Tensor& x) { return x.stride(1) == 1 ? x : x.contiguous(); }
 
-// sum (+)= x · B (+ low rank), B [K, N].
+template <typename Value>
+RowsOf<const Value> rows_of(const at::Tensor& x) {
+  return {x.const_data_ptr<Value>(), x.stride(0)};
+}
+template <typename Value>
+RowsOf<Value> mutable_rows_of(at::Tensor& x) {
+  return {x.mutable_data_ptr<Value>(), x.stride(0)};
+}
+
+// An odd rank with a column of zeros, for pairs of rows.
+LowRankTerm with_even_rank(const LowRankTerm& term) {
+  if (term.rows.size(1) % 2 == 0) return term;
+  return {at::constant_pad_nd(term.rows, {0, 1}), at::constant_pad_nd(term.matrix, {0, 0, 0, 1})};
+}
+
+// sum (+)= x · B (+ low rank), B [K, N]; sum in the dtype of x, or in fp32.
+template <typename Value>
+void multiply_values(at::Tensor& sum, const at::Tensor& x, const PanelSource& b, Start start, const float* bias,
+                     const LowRankTerm* low_rank) {
+  const at::Tensor values = with_adjacent_values(x);
+  std::vector<Term<Value>> terms = {{rows_of<Value>(values), b, x.size(1)}};
+  LowRankTerm change;
+  if (low_rank != nullptr) {
+    change = x.scalar_type() == at::kBFloat16 ? with_even_rank(*low_rank) : *low_rank;
+    change.rows = with_adjacent_values(change.rows);
+    terms.push_back({rows_of<Value>(change.rows), PanelSource::of(change.matrix), change.rows.size(1)});
+  }
+  const std::span<const Term<Value>> all = terms;
+  if (sum.scalar_type() == at::kFloat) {
+    panel_product(all, mutable_rows_of<float>(sum), x.size(0), sum.size(1), start, bias);
+  } else if constexpr (std::is_same_v<Value, c10::BFloat16>) {
+    panel_product(all, mutable_rows_of<Value>(sum), x.size(0), sum.size(1), start, bias);
+  }
+}
+
 void multiply(at::Tensor& sum, const at::Tensor& x, const PanelSource& b, Start start, const float* bias = nullptr,
               const LowRankTerm* low_rank = nullptr) {
-  const at::Tensor values = with_adjacent_values(x);
-  std::vector<Term> terms = {{rows_of(values), b, x.size(1)}};
-  at::Tensor rows;
-  if (low_rank != nullptr) {
-    rows = with_adjacent_values(low_rank->rows);
-    terms.push_back({rows_of(rows), PanelSource::of(low_rank->matrix), rows.size(1)});
+  if (x.scalar_type() == at::kFloat) {
+    multiply_values<float>(sum, x, b, start, bias, low_rank);
+  } else {
+    multiply_values<c10::BFloat16>(sum, x, b, start, bias, low_rank);
   }
-  panel_product(terms, {sum.mutable_data_ptr<float>(), sum.stride(0)}, x.size(0), sum.size(1), start, bias);
 }
 
 // Values of the weight that are converted at a time where panels do not serve.
@@ -101,7 +138,7 @@ at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const
   at::Tensor y;
   if (uses_panels(values, weight)) {
     y = at::empty({x.size(0), weight.size(0)}, values.options());
-    const at::Tensor start = bias ? bias->to(dtype).contiguous() : at::Tensor();
+    const at::Tensor start = bias ? bias->to(at::kFloat).contiguous() : at::Tensor();
     multiply(y, values, PanelSource::of_transposed(weight), bias ? Start::bias : Start::zero,
              bias ? start.const_data_ptr<float>() : nullptr, low_rank);
   } else {
@@ -117,6 +154,13 @@ at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const
     if (low_rank != nullptr) y.addmm_(low_rank->rows, low_rank->matrix);
   }
   return y.to(x.scalar_type());
+}
+
+at::Tensor times_in_fp32(const at::Tensor& g, const at::Tensor& weight) {
+  if (!uses_panels(g, weight)) return times(g, weight).to(at::kFloat);
+  at::Tensor result = at::empty({g.size(0), weight.size(1)}, g.options().dtype(at::kFloat));
+  multiply(result, g, PanelSource::of(weight), Start::zero);
+  return result;
 }
 
 at::Tensor times(const at::Tensor& g, const at::Tensor& weight, const LowRankTerm* low_rank) {
@@ -137,6 +181,12 @@ at::Tensor times(const at::Tensor& g, const at::Tensor& weight, const LowRankTer
 }
 
 at::Tensor transposed_times(const at::Tensor& a, const at::Tensor& b) {
+  if (b.is_cpu() && b.scalar_type() == at::kBFloat16 && uses_panels(a.t(), b)) {
+    const at::Tensor left = a.t().contiguous();
+    at::Tensor result = at::empty({left.size(0), b.size(1)}, left.options());
+    multiply(result, left, PanelSource::of(b), Start::zero);
+    return result;
+  }
   if (!b.is_cpu() || b.scalar_type() != at::kFloat) return at::mm(a.t(), b);
   const at::Tensor left = a.t().contiguous(), right = with_adjacent_values(b);
   const int64_t rank = left.size(0), num_columns = b.size(1), width = panel_width(num_columns);
@@ -145,8 +195,8 @@ at::Tensor transposed_times(const at::Tensor& a, const at::Tensor& b) {
   // The right operand is read once and in order: it needs no panel.
   at::parallel_for(0, (num_columns + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin * width; n < std::min(end * width, num_columns); n += width) {
-      multiply_panel(rows_of(left), {right.const_data_ptr<float>() + n, right.stride(0)}, {to + n, num_columns}, rank,
-                     b.size(0), std::min(width, num_columns - n), /*accumulates=*/false);
+      multiply_panel(rows_of<float>(left), {right.const_data_ptr<float>() + n, right.stride(0)}, {to + n, num_columns},
+                     rank, b.size(0), std::min(width, num_columns - n), /*accumulates=*/false);
     }
     end_multiplying();
   });
@@ -157,9 +207,7 @@ void add_times_transposed(at::Tensor& sum, const at::Tensor& x, const at::Tensor
   if (uses_panels(x, weight)) {
     multiply(sum, x, PanelSource::of_transposed(weight), Start::sum);
   } else {
-    for_row_tiles(weight, x.scalar_type(), [&](const at::Tensor& tile, int64_t first, int64_t count) {
-      sum.narrow(1, first, count).addmm_(x, tile.t());
-    });
+    sum.add_(times_transposed(x, weight, std::nullopt));
   }
 }
 
@@ -167,9 +215,7 @@ void add_times(at::Tensor& sum, const at::Tensor& g, const at::Tensor& weight) {
   if (uses_panels(g, weight)) {
     multiply(sum, g, PanelSource::of(weight), Start::sum);
   } else {
-    for_row_tiles(weight, g.scalar_type(), [&](const at::Tensor& tile, int64_t first, int64_t count) {
-      sum.addmm_(g.narrow(1, first, count), tile);
-    });
+    sum.add_(times(g, weight));
   }
 }
 

@@ -32,7 +32,10 @@ at::Tensor times(const at::Tensor& g, const at::Tensor& weight, const LowRankTer
 // aᵀ b for a: [N, rank] with few columns, b: [N, columns] of the same dtype → [rank, columns].
 at::Tensor transposed_times(const at::Tensor& a, const at::Tensor& b);
 
-// sum += x Wᵀ and sum += g W; all but `weight` have the same dtype.
+// g W as fp32.
+at::Tensor times_in_fp32(const at::Tensor& g, const at::Tensor& weight);
+
+// sum += x Wᵀ and sum += g W; the sum is fp32.
 void add_times_transposed(at::Tensor& sum, const at::Tensor& x, const at::Tensor& weight);
 void add_times(at::Tensor& sum, const at::Tensor& g, const at::Tensor& weight);
 

@@ -82,12 +82,48 @@ DT_AVX512 void widen_rows_avx512(const PanelSource& from, int64_t first_k, int64
   }
 }
 
+// The upper halves of 16 values of fp32: bf16 where they are exact in it.
+DT_AVX512 __m256i upper_halves(__m512 values) {
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(values), 16));
+}
+
+// Two rows of values side by side: n of the first, n of the second.
+DT_AVX512 void interleave_rows_avx512(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n,
+                                      int64_t num_n, c10::BFloat16* to) {
+  const auto element_bytes = static_cast<int64_t>(c10::elementSize(from.dtype));
+  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xFFFF0000));
+  for (int64_t k = 0; k < num_k; k += 2) {
+    const char *first = element(from, first_k + k, first_n), *second = element(from, first_k + k + 1, first_n);
+    prefetch_row(first + kRowsAhead * from.k_stride * element_bytes, num_n * element_bytes);
+    prefetch_row(second + kRowsAhead * from.k_stride * element_bytes, num_n * element_bytes);
+    for (int64_t n = 0; n < num_n; n += kBlock) {
+      const __m512i low = _mm512_castps_si512(load_lanes(first + n * element_bytes, from.dtype));
+      const __m512i high = _mm512_castps_si512(load_lanes(second + n * element_bytes, from.dtype));
+      _mm512_storeu_si512(to + k * num_n + 2 * n,
+                          _mm512_or_si512(_mm512_srli_epi32(low, 16), _mm512_and_si512(high, upper)));
+    }
+  }
+}
+
+// 16 rows of 32 values as bf16, to[row * 32 + k].
+DT_AVX512 void bfloat16_block_avx512(const PanelSource& from, int64_t k, int64_t n, c10::BFloat16* to) {
+  const auto element_bytes = static_cast<int64_t>(c10::elementSize(from.dtype));
+  for (int64_t i = 0; i < kBlock; ++i) {
+    const char* row = element(from, k, n + i);
+    auto* target = reinterpret_cast<__m256i*>(to + i * 2 * kBlock);
+    _mm256_storeu_si256(target, upper_halves(load_lanes(row, from.dtype)));
+    _mm256_storeu_si256(target + 1, upper_halves(load_lanes(row + kBlock * element_bytes, from.dtype)));
+  }
+}
+
 bool has_avx512() { return __builtin_cpu_supports("avx512f") != 0; }
 
 #else
 
 void transpose_avx512(const PanelSource&, int64_t, int64_t, float*, int64_t) {}
 void widen_rows_avx512(const PanelSource&, int64_t, int64_t, int64_t, int64_t, float*) {}
+void interleave_rows_avx512(const PanelSource&, int64_t, int64_t, int64_t, int64_t, c10::BFloat16*) {}
+void bfloat16_block_avx512(const PanelSource&, int64_t, int64_t, c10::BFloat16*) {}
 bool has_avx512() { return false; }
 
 #endif
@@ -129,6 +165,38 @@ void pack_panel(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t
       } else {
         transpose_plain(from, first_k + k, rows, first_n + n, columns, block, num_n);
       }
+    }
+  }
+}
+
+void pack_panel(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n, int64_t num_n,
+                c10::BFloat16* to) {
+  DT_CHECK(num_k % 2 == 0, "an even number of rows");
+  const bool in_registers = has_avx512() && num_n % kBlock == 0;
+  if (in_registers && from.n_stride == 1) return interleave_rows_avx512(from, first_k, num_k, first_n, num_n, to);
+  int64_t done = 0;
+  if (in_registers) {
+    // A pair of bf16 values is moved as one value of fp32.
+    c10::BFloat16 block[kBlock * 2 * kBlock];
+    const PanelSource pairs_of_block{block, at::kFloat, 1, kBlock};
+    for (; done + 2 * kBlock <= num_k; done += 2 * kBlock) {
+      for (int64_t n = 0; n < num_n; n += kBlock) {
+        auto* target = reinterpret_cast<float*>(to + done * num_n) + n;
+        if (from.dtype == at::kBFloat16 && from.n_stride % 2 == 0) {
+          const PanelSource pairs{element(from, first_k + done, first_n), at::kFloat, 1, from.n_stride / 2};
+          transpose_avx512(pairs, 0, n, target, num_n);
+        } else {
+          bfloat16_block_avx512(from, first_k + done, first_n + n, block);
+          transpose_avx512(pairs_of_block, 0, 0, target, num_n);
+        }
+      }
+    }
+  }
+  for (int64_t k = done; k < num_k; ++k) {
+    for (int64_t n = 0; n < num_n; ++n) {
+      float value = 0;
+      widen_row(from.dtype, element(from, first_k + k, first_n + n), &value, 1);
+      to[(k / 2 * num_n + n) * 2 + k % 2] = value;
     }
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/BFloat16.h>
 
 namespace difftune::nn {
 
@@ -22,5 +23,10 @@ struct PanelSource {
 
 // to[k][n] = B[first_k + k][first_n + n] for num_k × num_n elements.
 void pack_panel(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n, int64_t num_n, float* to);
+
+// The same in bf16, with rows in pairs as the processor's bf16 instructions take them: to[(k / 2 × num_n + n) × 2 + k %
+// 2]. num_k is even. For weights in bf16 or float8_e4m3fn, which bf16 holds exactly.
+void pack_panel(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n, int64_t num_n,
+                c10::BFloat16* to);
 
 }  // namespace difftune::nn

@@ -5,9 +5,9 @@
 
 namespace difftune::nn {
 
-// [B, C, H, W] → [B H W, C] in fp32.
-inline at::Tensor pixel_rows(const at::Tensor& image) {
-  return image.to(at::kFloat).permute({0, 2, 3, 1}).reshape({-1, image.size(1)}).contiguous();
+// [B, C, H, W] → [B H W, C] in `dtype`.
+inline at::Tensor pixel_rows(const at::Tensor& image, c10::ScalarType dtype = c10::kFloat) {
+  return image.to(dtype).permute({0, 2, 3, 1}).reshape({-1, image.size(1)}).contiguous();
 }
 
 // [B H W, C] → [B, C, H, W], channels-last, in `dtype`.

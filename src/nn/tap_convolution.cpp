@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "nn/matrix_product.h"
@@ -34,16 +35,17 @@ constexpr int64_t kRowsPerTask = 16;
 
 // to[row] = from[source_row(row)], or zeros.
 void gather_rows(const Tap& tap, const at::Tensor& from, at::Tensor& to) {
-  const int64_t width = from.size(1);
-  const float* source = from.const_data_ptr<float>();
-  float* target = to.mutable_data_ptr<float>();
+  const auto row_bytes = static_cast<size_t>(from.size(1)) * from.element_size();
+  const auto* source = static_cast<const std::byte*>(from.const_data_ptr());
+  auto* target = static_cast<std::byte*>(to.mutable_data_ptr());
   at::parallel_for(0, tap.num_rows(), kRowsPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t source_row = tap.source_row(row);
+      std::byte* place = target + static_cast<size_t>(row) * row_bytes;
       if (source_row < 0) {
-        std::memset(target + row * width, 0, static_cast<size_t>(width) * sizeof(float));
+        std::memset(place, 0, row_bytes);
       } else {
-        std::memcpy(target + row * width, source + source_row * width, static_cast<size_t>(width) * sizeof(float));
+        std::memcpy(place, source + static_cast<size_t>(source_row) * row_bytes, row_bytes);
       }
     }
   });
@@ -86,8 +88,8 @@ at::Tensor tap_convolution(const at::Tensor& x, const at::Tensor& weight, const 
                            ConvolutionShape shape) {
   const auto out_side = [&](int64_t side) { return (side + 2 * shape.padding - weight.size(2)) / shape.stride + 1; };
   const Tap whole{x.size(0), x.size(2), x.size(3), out_side(x.size(2)), out_side(x.size(3)), shape.stride, 0, 0};
-  const at::Tensor rows = pixel_rows(x);
-  at::Tensor sum = at::empty({whole.num_rows(), weight.size(0)}, rows.options());
+  const at::Tensor rows = pixel_rows(x, product_dtype(x.device(), x.scalar_type()));
+  at::Tensor sum = at::empty({whole.num_rows(), weight.size(0)}, rows.options().dtype(at::kFloat));
   if (bias) {
     sum.copy_(*bias);
   } else {
@@ -106,11 +108,12 @@ at::Tensor tap_convolution(const at::Tensor& x, const at::Tensor& weight, const 
 at::Tensor tap_convolution_backward(const at::Tensor& grad, const at::Tensor& weight, at::IntArrayRef input_sizes,
                                     ConvolutionShape shape) {
   const Tap whole{input_sizes[0], input_sizes[2], input_sizes[3], grad.size(2), grad.size(3), shape.stride, 0, 0};
-  const at::Tensor rows = pixel_rows(grad);
-  at::Tensor sum = at::zeros({whole.batch * whole.in_height * whole.in_width, weight.size(1)}, rows.options());
+  const at::Tensor rows = pixel_rows(grad, product_dtype(grad.device(), grad.scalar_type()));
+  at::Tensor sum =
+      at::zeros({whole.batch * whole.in_height * whole.in_width, weight.size(1)}, rows.options().dtype(at::kFloat));
   for_taps(weight, whole, shape.padding, [&](const Tap& tap, const at::Tensor& matrix) {
     if (tap.is_identity()) return add_times(sum, rows, matrix);
-    scatter_add_rows(tap, times(rows, matrix), sum);
+    scatter_add_rows(tap, times_in_fp32(rows, matrix), sum);
   });
   return image_of(sum, whole.batch, whole.in_height, whole.in_width, grad.scalar_type());
 }

@@ -96,6 +96,21 @@ DT_AVX512 void widen_float8_to_bfloat16_avx512(const void* from, void* to, int64
   widen_float8_to_bfloat16_plain(values + i, target + i, count - i);
 }
 
+// Rounding to nearest adds a half of the last place, less a bit where the kept part is even; a NaN stays one.
+DT_AVX512 void narrow_avx512(const float* from, c10::BFloat16* to, int64_t count) {
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const __m512 values = _mm512_loadu_ps(from + i);
+    const __m512i bits = _mm512_castps_si512(values);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q);
+    const __m512i safe = _mm512_mask_mov_epi32(rounded, is_nan, _mm512_set1_epi32(0x7FC00000));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), _mm512_cvtepi32_epi16(_mm512_srli_epi32(safe, 16)));
+  }
+  for (; i < count; ++i) to[i] = from[i];
+}
+
 bool has_avx512() { return __builtin_cpu_supports("avx512f"); }
 
 Widen pick_half() {
@@ -109,6 +124,9 @@ Widen pick_float8_to_bfloat16() {
 }
 
 #else
+
+bool has_avx512() { return false; }
+void narrow_avx512(const float*, c10::BFloat16*, int64_t) {}
 
 Widen pick_half() { return widen_half_plain; }
 Widen pick_bfloat16() { return widen_bfloat16_plain; }
@@ -136,6 +154,11 @@ void widen_row(c10::ScalarType dtype, const void* from, float* to, int64_t count
   const Widen widen = pick(dtype, at::kFloat);
   DT_CHECK(widen != nullptr, "values of fp32, fp16, bf16 or float8");
   widen(from, to, count);
+}
+
+void narrow_row(const float* from, c10::BFloat16* to, int64_t count) {
+  if (has_avx512()) return narrow_avx512(from, to, count);
+  for (int64_t i = 0; i < count; ++i) to[i] = from[i];
 }
 
 void widen_rows(const at::Tensor& from, at::Tensor& to) {

@@ -45,6 +45,12 @@ void OptionTable::add(std::string name, FieldRef field, std::string help, Option
   spec.default_value = spec.value();
 }
 
+void OptionTable::remove(std::string_view name) {
+  const auto index = find(name);
+  DT_CHECK(index, "no option is called {}", name);
+  specs_.erase(specs_.begin() + static_cast<std::ptrdiff_t>(*index));
+}
+
 void OptionTable::later(std::string_view name, std::string reason) {
   OptionSpec& spec = mutable_at(name);
   spec.availability = Availability::later;

@@ -58,6 +58,8 @@ class OptionTable {
   // Options added from here on belong under this heading.
   void group(std::string heading) { heading_ = std::move(heading); }
   void add(std::string name, FieldRef field, std::string help, OptionTraits traits = {});
+  // Takes an option out again, for a command that has a group without it.
+  void remove(std::string_view name);
   void later(std::string_view name, std::string reason);
   void no_effect(std::string_view name, std::string reason);
 

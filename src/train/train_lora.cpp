@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "data/dataset_metadata.h"
-#include "data/latent_cache.h"
 #include "data/text_cache.h"
 #include "families/family_table.h"
 #include "nn/device.h"
@@ -19,6 +18,7 @@
 #include "nn/random_state.h"
 #include "optim/optimizer_table.h"
 #include "train/adapter_task.h"
+#include "train/fill_caches.h"
 #include "train/interrupt.h"
 #include "train/listeners/progress_listener.h"
 #include "train/listeners/sample_listener.h"
@@ -105,14 +105,8 @@ class LoraRun {
       prompts_ = read_sample_prompts(*options_.sample.sample_prompts, options_.sample.sample_sampler);
     }
 
-    DatasetGroupOptions group_options;
-    group_options.seed = static_cast<uint64_t>(seed_);
-    group_options.cache_latents = options_.latent_cache.cache_latents;
-    group_options.cache_text = caches_text();
-    group_options.latent_format = family_->info().latent_files;
-    group_options.text_format = family_->info().text_files;
-    group_options.reference_quirks = options_.run.reference_quirks;
-    data_.emplace(dataset_configs(options_, family_->info()), group_options);
+    data_.emplace(dataset_configs(options_, family_->info()),
+                  dataset_group_options(options_, family_->info(), seed_));
     if (caches_text()) require_fixed_captions(*data_);
     data_->log_summary();
 
@@ -135,13 +129,7 @@ class LoraRun {
     python_random_.seed(static_cast<uint64_t>(seed_));
     family_->load(Component::vae);
     if (!options_.latent_cache.cache_latents) return;
-    LatentCacheSettings settings;
-    settings.to_disk = options_.latent_cache.cache_latents_to_disk;
-    settings.vae_batch_size = static_cast<int>(options_.latent_cache.vae_batch_size);
-    settings.skip_cache_check = options_.latent_cache.skip_cache_check;
-    const at::NoGradGuard no_grad;
-    cache_latents(
-        *data_, [&](const at::Tensor& images) { return family_->encode_latents(images); }, settings);
+    fill_latent_cache(*family_, *data_, options_);
     family_->unload(Component::vae);
     nn::trim_pooled_memory();
   }
@@ -155,23 +143,12 @@ class LoraRun {
     const bool merges_first = !options_.network.base_weights.empty() && !options_.run.reference_quirks;
     if (caches_text() && merges_first) load_denoiser();
     if (!caches_text()) return;
-    TextCacheSettings settings;
-    settings.to_disk = options_.text_cache.cache_text_encoder_outputs_to_disk;
-    settings.skip_cache_check = options_.latent_cache.skip_cache_check;
-    settings.batch_size =
-        static_cast<int>(options_.text_cache.text_encoder_batch_size.value_or(options_.dataset.train_batch_size));
-    settings.encoder_id = family_->info().text_encoder_id;
+    std::string merged;
     for (size_t i = 0; merges_first && i < options_.network.base_weights.size(); ++i) {
-      settings.encoder_id += fmt::format(" + {} x {}", base_weight_factor(i),
-                                         fingerprint(*open_weights(options_.network.base_weights[i])));
+      merged +=
+          fmt::format(" + {} x {}", base_weight_factor(i), fingerprint(*open_weights(options_.network.base_weights[i])));
     }
-    const at::NoGradGuard no_grad;
-    cache_text_outputs(
-        *data_,
-        [&](const std::vector<std::string>& captions) {
-          return family_->encode_text({captions, TextBatch::Use::training_caption});
-        },
-        settings);
+    fill_text_cache(*family_, *data_, options_, merged);
     if (!options_.network.network_train_unet_only) return;
     for (const auto& prompt : prompts_) prompt_texts_.push_back(encode_prompt(*family_, prompt));
     family_->unload(Component::text_encoders);

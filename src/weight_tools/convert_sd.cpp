@@ -21,14 +21,10 @@ SdParts open_parts(const ConvertSdRequest& request) {
   if (!fs::exists(path, ec)) fail("{}: there is no such file or folder; models are not downloaded", path.string());
   const bool is_file = !fs::is_directory(path, ec);
   if (is_file && request.is_v1 && request.is_v2) throw UsageError("--v1 and --v2: a model is of one version");
-  SdParts parts = open_sd_parts(
-      is_file ? open_weights(path) : open_diffusers_folder(path, {"unet", "vae", "text_encoder"}, request.variant));
-  const bool is_v2 = parts.config.is_v2;
-  if (request.is_v1 != request.is_v2 && request.is_v2 != is_v2) {
-    throw UsageError(fmt::format("{}: is Stable Diffusion {}: {} --{}", path.string(), is_v2 ? "2.x" : "1.x",
-                                 is_v2 ? "leave out" : "leave out", is_v2 ? "v1" : "v2"));
-  }
-  return parts;
+  const auto says_v2 = request.is_v1 != request.is_v2 ? std::optional(request.is_v2) : std::nullopt;
+  return open_sd_parts(
+      is_file ? open_weights(path) : open_diffusers_folder(path, {"unet", "vae", "text_encoder"}, request.variant),
+      says_v2);
 }
 
 void append(std::vector<TensorRecipe>& recipes, const std::shared_ptr<const TensorSource>& source,

@@ -25,8 +25,8 @@ namespace {
 constexpr double kTolerance = 1e-3;
 // Below this gap between neighbouring singular values (relative, squared) the vectors are hardly defined.
 constexpr double kSmallestGap = 2e-3;
-// Up to this size LAPACK is as fast.
-constexpr int64_t kSmallSide = 192;
+// Up to this size LAPACK takes milliseconds.
+constexpr int64_t kSmallSide = 384;
 
 at::Tensor random_normal(int64_t rows, int64_t columns, uint64_t seed) {
   return at::randn({rows, columns}, at::detail::createCPUGenerator(seed), at::TensorOptions().dtype(at::kFloat));

@@ -56,9 +56,12 @@ void add_module(const MergeInput& input, const AdapterModule& module, const Merg
 
 }  // namespace
 
-void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q) {
+void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q, VectorSigns signs) {
   if (q >= 1) return;
-  const double limit = joint_quantile(up, down, q);
+  const double limit = signs == VectorSigns::as_lapack
+                           ? joint_quantile(up, down, q)
+                           : joint_quantile(at::cat({up.flatten(), up.flatten().neg()}),
+                                            at::cat({down.flatten(), down.flatten().neg()}), q);
   up = at::clamp(up, -limit, limit);
   down = at::clamp(down, -limit, limit);
 }
@@ -89,7 +92,7 @@ std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const 
       svd = truncated(svd, rank);
     }
     at::Tensor new_up = svd.u * svd.s, new_down = svd.vh;
-    clamp_to_quantile(new_up, new_down, kClampQuantile);
+    clamp_to_quantile(new_up, new_down, kClampQuantile, VectorSigns::arbitrary);
     std::vector<int64_t> down_shape = sum.down_shape, up_shape = {up.size(0), rank};
     down_shape[0] = rank;
     if (sum.is_conv()) up_shape.insert(up_shape.end(), {1, 1});

@@ -156,7 +156,7 @@ class MergeModelsTest(ToolTest):
         self.tensors("a.safetensors", big)
         self.tensors("b.safetensors", big)
         self.merged.write_bytes(b"old")
-        for sent, code in [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 1)]:
+        for sent, code in [(signal.SIGINT, 1), (signal.SIGKILL, -signal.SIGKILL)]:
             process = subprocess.Popen([DIFFTUNE, *map(str, self.merge())], stderr=subprocess.PIPE, cwd=self.folder)
             while process.poll() is None and not list(self.folder.glob("merged*.difftune-tmp")):
                 time.sleep(0.001)
@@ -167,7 +167,7 @@ class MergeModelsTest(ToolTest):
             if sent == signal.SIGINT:
                 self.assertIn("nothing was written", said)
                 self.assertEqual(list(self.folder.glob("*.difftune-tmp")), [])
-        # What the first one left behind is gone with the next run.
+        # What the kill left behind is gone with the next run.
         self.assert_done(*self.merge())
         self.assertEqual(list(self.folder.glob("*.difftune-tmp")), [])
         self.assertGreater(self.merged.stat().st_size, 40 << 22)

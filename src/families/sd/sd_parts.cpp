@@ -83,7 +83,7 @@ SdMaps sd_maps(const SdConfig& config) {
 
 SdMaps sd_ldm_maps(const SdConfig& config) { return ldm_maps(config, config.is_v2); }
 
-SdParts open_sd_parts(std::shared_ptr<const TensorSource> checkpoint) {
+SdParts open_sd_parts(std::shared_ptr<const TensorSource> checkpoint, std::optional<bool> says_v2) {
   for (const FamilyRow& row : family_table()) {
     if (!row.matches(*checkpoint)) continue;
     if (row.make == make_sd_family) break;
@@ -92,9 +92,17 @@ SdParts open_sd_parts(std::shared_ptr<const TensorSource> checkpoint) {
   if (!is_sd1(*checkpoint) && !is_sd2(*checkpoint)) {
     fail("{}: is no checkpoint of Stable Diffusion 1.x or 2.x", checkpoint->path().string());
   }
+  bool is_v2 = is_sd2(*checkpoint);
+  if (says_v2 && *says_v2 != is_v2) {
+    if (!checkpoint->contains("unet.conv_in.weight")) {
+      throw UsageError(fmt::format("{}: is Stable Diffusion {}: leave out --{}", checkpoint->path().string(),
+                                   is_v2 ? "2.x" : "1.x", is_v2 ? "v1" : "v2"));
+    }
+    is_v2 = *says_v2;
+  }
   SdParts parts;
   parts.checkpoint = std::move(checkpoint);
-  parts.config = read_sd_config(*parts.checkpoint, is_sd2(*parts.checkpoint));
+  parts.config = read_sd_config(*parts.checkpoint, is_v2);
   const SdMaps maps = sd_maps(parts.config);
   parts.unet = maps.unet.to_model(parts.checkpoint);
   parts.vae = maps.vae.to_model(parts.checkpoint);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,8 +29,9 @@ struct SdParts {
 };
 
 // Throws UserError where the checkpoint is of another family, or a part lacks a tensor, has one of another shape, or
-// (in a Diffusers folder) one too many.
-SdParts open_sd_parts(std::shared_ptr<const TensorSource> checkpoint);
+// (in a Diffusers folder) one too many. `says_v2`: what the user says of the model, if anything. A file shows its
+// version; for a folder, whose names are the same in both, the user's word counts before the width of the context.
+SdParts open_sd_parts(std::shared_ptr<const TensorSource> checkpoint, std::optional<bool> says_v2);
 
 // The configuration files of a Diffusers folder with such a model, by their paths in it: model_index.json and the
 // config.json of U-Net, VAE, text encoder and (DDIM) scheduler. `uses_linear_projection`: proj_in and proj_out of the

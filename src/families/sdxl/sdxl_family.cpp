@@ -40,7 +40,8 @@ class SdxlFamily : public ModelFamily {
     // Pictures read weights in brackets; captions do where it is asked for.
     const bool weighted = request_.weighted_captions || batch.use == TextBatch::Use::sample_prompt;
     const auto prompts1 = tokenize_captions(tokenizer1(), batch.texts, request_.max_token_length, weighted);
-    const auto prompts2 = tokenize_captions(tokenizer2(), batch.texts, request_.max_token_length, weighted);
+    const auto& texts2 = batch.second_texts.empty() ? batch.texts : batch.second_texts;
+    const auto prompts2 = tokenize_captions(tokenizer2(), texts2, request_.max_token_length, weighted);
     const at::Tensor ids1 = stack_ids(prompts1).to(request_.device), ids2 = stack_ids(prompts2).to(request_.device);
     check_vocabulary(ids1, config_.text1, checkpoint_->path());
     check_vocabulary(ids2, config_.text2, checkpoint_->path());

@@ -46,6 +46,23 @@ TEST(Lora, TextEncodersComeFirstWhateverTheOrderOfTargets) {
   EXPECT_EQ(network.num_modules(1), 1);
 }
 
+TEST(Lora, DropoutDrawsInTheOrderOfAxesWhateverTheMemoryFormat) {
+  SmallLayers layers;
+  LoraConfig config = kAllLayers;
+  config.dropout = 0.5;
+  LoraNetwork network(config, layers.targets(), cpu_generator(), c10::kCPU);
+  load_golden(network);
+  for (const nn::Layer* layer : {static_cast<nn::Layer*>(&layers.conv1x1), static_cast<nn::Layer*>(&layers.conv3x3)}) {
+    const at::Tensor input = golden(layer->path() + ".in");
+    ASSERT_FALSE(input.is_contiguous(at::MemoryFormat::ChannelsLast));
+    nn::seed_generators(3);
+    const at::Tensor plain = (*layer)(input);
+    nn::seed_generators(3);
+    const at::Tensor channels_last = (*layer)(input.contiguous(at::MemoryFormat::ChannelsLast));
+    EXPECT_LT(relative_error(channels_last, plain), 1e-6) << layer->path();
+  }
+}
+
 struct Case {
   const char* name;
   std::optional<double> neuron, rank, module;

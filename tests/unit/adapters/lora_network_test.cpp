@@ -3,6 +3,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/norm.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
@@ -38,6 +39,29 @@ TEST_F(LoraNetworkTest, ConvolutionsAreLeftAloneUnlessAskedFor) {
               ElementsAre("linear.alpha", "linear.lora_down.weight", "linear.lora_up.weight", "conv1x1.alpha",
                           "conv1x1.lora_down.weight", "conv1x1.lora_up.weight"));
   EXPECT_EQ(network->num_parameters(), 2 * (12 + 20) + 2 * (8 + 16));
+}
+
+TEST_F(LoraNetworkTest, SmallLayersOfConvolutionalBlocksCanBeEnteredWithoutARankForLargeOnes) {
+  auto targets = layers.targets();
+  targets[1].is_convolutional_block = true;
+  const auto keys = [&](bool enters) {
+    const LoraConfig config = {.rank = 2, .enters_convolutional_blocks = enters};
+    return keys_of(LoraNetwork(config, targets, cpu_generator(), c10::kCPU).parameters());
+  };
+  EXPECT_THAT(keys(false), ElementsAre("linear.lora_down.weight", "linear.lora_up.weight"));
+  EXPECT_THAT(keys(true), ElementsAre("linear.lora_down.weight", "linear.lora_up.weight", "conv1x1.lora_down.weight",
+                                      "conv1x1.lora_up.weight"));
+}
+
+TEST_F(LoraNetworkTest, AMergedFileDrawsWhatANetworkOfItsRanksDraws) {
+  const auto network = make(layers, {.rank = 3, .conv_rank = 2});
+  const MemorySource file(network->state());
+  nn::seed_generators(5);
+  make(layers, {.rank = 3, .conv_rank = 2});
+  const at::Tensor after_network = at::rand({4});
+  nn::seed_generators(5);
+  draw_unused_initial_values(file, layers.targets(), cpu_generator());
+  EXPECT_TRUE(at::equal(at::rand({4}), after_network));
 }
 
 TEST_F(LoraNetworkTest, ConvolutionsHaveRankAndAlphaOfTheirOwn) {

@@ -25,6 +25,7 @@ inline at::Tensor golden(const std::string& key) { return golden_file().tensor(k
 class GoldenReader : public nn::ParameterReader {
  public:
   at::Tensor read(const std::string& path, at::IntArrayRef, nn::Init, int64_t) override { return golden(path); }
+  c10::ScalarType dtype() const override { return at::kFloat; }
 };
 
 struct SmallLayers {

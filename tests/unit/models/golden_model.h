@@ -45,6 +45,8 @@ class GoldenReader : public nn::ParameterReader {
   }
   c10::ScalarType dtype() const override { return dtype_; }
 
+  c10::ScalarType dtype() const override { return dtype_; }
+
  private:
   const GoldenModel& model_;
   c10::ScalarType dtype_;

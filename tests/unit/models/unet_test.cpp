@@ -101,6 +101,34 @@ TEST_P(UNetTest, BFloat16StaysClose) {
   EXPECT_LT(relative_error(prediction, golden["out.prediction"]), 3e-2);
 }
 
+// The slots of all layers, which note in which order they are asked.
+struct OrderOfCalls : nn::LayerAdapter {
+  std::vector<std::string> paths;
+  at::Tensor forward(const nn::Layer& layer, const at::Tensor& input) override {
+    paths.push_back(layer.path());
+    return layer.base_forward(input);
+  }
+};
+
+// Adapters draw their dropout when they are asked, so the order is part of what a seed gives.
+TEST_P(UNetTest, AsksForQueryKeyAndValueInThisOrder) {
+  const at::NoGradGuard no_grad;
+  OrderOfCalls order;
+  for (nn::Layer* layer : unet.index().layers) layer->set_adapter(&order);
+  unet.forward(input_of(golden, false));
+  size_t num_attentions = 0;
+  for (size_t i = 0; i < order.paths.size(); ++i) {
+    if (!order.paths[i].ends_with(".to_q")) continue;
+    const std::string attention = order.paths[i].substr(0, order.paths[i].size() - 4);
+    ASSERT_LT(i + 3, order.paths.size());
+    EXPECT_EQ(order.paths[i + 1], attention + "to_k");
+    EXPECT_EQ(order.paths[i + 2], attention + "to_v");
+    EXPECT_EQ(order.paths[i + 3], attention + "to_out.0");
+    ++num_attentions;
+  }
+  EXPECT_GE(num_attentions, 4u);
+}
+
 INSTANTIATE_TEST_SUITE_P(, UNetTest, testing::ValuesIn(kCases), [](const auto& info) { return info.param.file; });
 
 TEST(UNet, RefusesToGuessItsVector) {

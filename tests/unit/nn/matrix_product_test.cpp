@@ -64,5 +64,40 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Product,
                                          Case{77, 96, 128, at::kBFloat16}, Case{130, 600, 50, at::kHalf},
                                          Case{20, 40, 530, at::kFloat}));
 
+struct NarrowCase {
+  int64_t rows, in, out, rank;
+  c10::ScalarType weight_dtype;
+};
+
+// bf16 values: sums are fp32 and rounded once, so that the result is within half of a last place of the exact one.
+class NarrowProduct : public testing::TestWithParam<NarrowCase> {
+ protected:
+  static void expect_rounded(const at::Tensor& value, const at::Tensor& exact) {
+    ASSERT_EQ(value.scalar_type(), at::kBFloat16);
+    const at::Tensor allowed = exact.abs().mul(1.0 / 256).add(1e-5);
+    EXPECT_TRUE((wide(value) - exact).abs().le(allowed).all().item<bool>());
+  }
+};
+
+TEST_P(NarrowProduct, is_rounded_once) {
+  const auto& [rows, in, out, rank, dtype] = GetParam();
+  const at::Tensor x = at::randn({rows, in}).to(at::kBFloat16), g = at::randn({rows, out}).to(at::kBFloat16);
+  const at::Tensor weight = at::randn({out, in}).div_(8).to(dtype), bias = at::randn({out}).to(at::kBFloat16);
+  const at::Tensor few = at::randn({rows, rank}).to(at::kBFloat16);
+  const LowRankTerm up{few, at::randn({out, rank}).to(at::kBFloat16).t()};
+  const LowRankTerm down{few, at::randn({rank, in}).to(at::kBFloat16)};
+  expect_rounded(times_transposed(x, weight, bias, &up),
+                 at::mm(wide(x), wide(weight).t()) + wide(bias) + at::mm(wide(up.rows), wide(up.matrix)));
+  expect_rounded(times(g, weight, &down), at::mm(wide(g), wide(weight)) + at::mm(wide(few), wide(down.matrix)));
+  expect_rounded(transposed_times(few, g), at::mm(wide(few).t(), wide(g)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, NarrowProduct,
+                         testing::Values(NarrowCase{1, 16, 16, 4, at::kBFloat16},
+                                         NarrowCase{78, 96, 128, 3, at::kBFloat16},
+                                         NarrowCase{130, 600, 50, 4, at::kBFloat16},
+                                         NarrowCase{64, 1280, 320, 8, at::kFloat8_e4m3fn},
+                                         NarrowCase{7, 34, 70, 1, at::kFloat8_e4m3fn}));
+
 }  // namespace
 }  // namespace difftune::nn

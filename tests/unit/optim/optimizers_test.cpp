@@ -1,3 +1,4 @@
+#include <ATen/ops/ones_like.h>
 #include <gmock/gmock.h>
 
 #include "../diffusion/expected.h"
@@ -168,6 +169,17 @@ TEST_F(OptimizersTest, adafactor_sets_its_own_learning_rate_unless_told_not_to) 
   EXPECT_EQ(make({})->effective_lr(0), 3e-4);
   EXPECT_FALSE(make({"relative_step=False"})->sets_own_lr());
   EXPECT_EQ(make({"relative_step=False"})->groups()[0].lr, 1e-3);
+}
+
+// With a schedule the log shows the rate of the step to come, as for every other optimizer.
+TEST_F(OptimizersTest, adafactor_with_a_fixed_rate_reports_that_of_its_group) {
+  auto params = start(at::kFloat);
+  const auto optimizer =
+      make_optimizer({"Adafactor", {"relative_step=False", "scale_parameter=False"}, 3e-4}, {{"unet", params, 1e-3}});
+  for (at::Tensor& param : params) param.mutable_grad() = at::ones_like(param);
+  optimizer->step();
+  optimizer->groups()[0].lr = 5e-4;
+  EXPECT_EQ(optimizer->effective_lr(0), 5e-4);
 }
 
 }  // namespace

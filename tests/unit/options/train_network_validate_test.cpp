@@ -53,6 +53,20 @@ TEST(Validate, HasNothingToSayAboutASoundConfiguration) {
   EXPECT_THAT(remarks_of([](O&) {}), IsEmpty());
 }
 
+TEST(Validate, AdafactorsOwnScheduleGoesWithRelativeSteps) {
+  const auto error = [](std::string schedule, std::string optimizer, std::vector<std::string> args) {
+    return error_of([&](O& o) {
+      o.lr_schedule.lr_scheduler = schedule;
+      o.optimizer.optimizer_type = optimizer;
+      o.optimizer.optimizer_args = args;
+    });
+  };
+  EXPECT_EQ(error("adafactor", "Adafactor", {}), "");
+  EXPECT_EQ(error("adafactor:1e-3", "Adafactor", {"relative_step=True"}), "");
+  EXPECT_THAT(error("adafactor:1e-3", "AdamW", {}), HasSubstr("adafactor with --optimizer_type Adafactor"));
+  EXPECT_THAT(error("adafactor", "Adafactor", {"relative_step=False"}), HasSubstr("the schedule of relative steps"));
+}
+
 TEST(Validate, NamesWhatIsMissing) {
   EXPECT_THAT(error_of([](O& o) { o.model.pretrained_model_name_or_path = ""; }), HasSubstr("--pretrained_model"));
   EXPECT_THAT(error_of([](O& o) { o.network.network_module = ""; }), HasSubstr("--network_module is missing"));
