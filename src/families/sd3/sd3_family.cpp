@@ -34,8 +34,8 @@ class Sd3Family : public ModelFamily {
     transformer_file_ = NameMap(prefix).rule("*", "*").to_model(checkpoint_);
     clip_l_file_ = open_clip("clip_l", request_.clip_l);
     clip_g_file_ = open_clip("clip_g", request_.clip_g);
-    clip_l_config_ = read_clip_config(*clip_l_file_, "");
-    clip_g_config_ = read_clip_config(*clip_g_file_, "");
+    clip_l_config_ = read_clip(*clip_l_file_);
+    clip_g_config_ = read_clip(*clip_g_file_);
     clip_g_config_.uses_quick_gelu = false;
     open_t5();
     VaeFile vae = open_vae_file(request_.vae.value_or(request_.checkpoint), "--vae");
@@ -146,6 +146,14 @@ class Sd3Family : public ModelFamily {
       throw UsageError(fmt::format("--{} is missing: the checkpoint does not hold this text encoder", name));
     }
     return clip_l_name_map(prefix).to_model(checkpoint_);
+  }
+
+  // Files of CLIP ViT-L come with the projection of their text feature or without.
+  static ClipTextConfig read_clip(const TensorSource& file) {
+    ClipTextConfig config = read_clip_config(file, "");
+    const std::string projection = "text_projection.weight";
+    if (file.contains(projection)) config.projection_size = size_of(file, projection, 0);
+    return config;
   }
 
   void open_t5() {
