@@ -206,7 +206,7 @@ class FluxFamily : public ModelFamily {
   }
 
   std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source) const {
-    return make_checkpoint_reader(source, request_.dtype, request_.device, Storage::as_in_file);
+    return make_checkpoint_reader(source, request_.dtype, request_.device);
   }
 
   const ClipTokenizer& clip_tokenizer() const { return clip_tokenizer_ ? *clip_tokenizer_ : ClipTokenizer::builtin(); }
