@@ -59,9 +59,19 @@ LoraNetwork::LoraNetwork(const LoraConfig& config, const std::vector<AdapterTarg
   if (config_.ggpo_sigma.has_value() != config_.ggpo_beta.has_value()) {
     throw UsageError("--network_args: ggpo_sigma and ggpo_beta go together; one of them is missing");
   }
+  // Where groups of blocks are picked, they come in the order in which they are named.
+  std::vector<AdapterTarget> ordered(targets);
+  if (config_.groups) {
+    std::stable_sort(ordered.begin(), ordered.end(), [this](const auto& a, const auto& b) {
+      const auto place = [this](const AdapterTarget& target) {
+        return std::find(config_.groups->begin(), config_.groups->end(), target.group);
+      };
+      return place(a) < place(b);
+    });
+  }
   // Text encoders come before the denoiser, whatever order the family lists them in.
   for (const bool denoiser : {false, true}) {
-    for (const auto& target : targets) {
+    for (const auto& target : ordered) {
       if ((target.component == 0) != denoiser) continue;
       const auto [rank, alpha] = rank_of(target);
       if (config_.is_verbose) log::info("{}: rank {}", target.name, rank);

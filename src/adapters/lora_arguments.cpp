@@ -165,7 +165,10 @@ std::vector<std::string> names_of(const LoraArguments& known) {
 bool read_own(const LoraArguments& known, const Argument& argument, LoraConfig& config) {
   for (const auto& rank : known.ranks) {
     if (rank.name != argument.name) continue;
-    for (const auto& kind : rank.kinds) config.rank_by_kind[kind] = argument.whole();
+    for (const auto& kind : rank.kinds) {
+      const auto [entry, is_new] = config.rank_by_kind.try_emplace(kind, argument.whole());
+      if (!is_new && !rank.gives_way) entry->second = argument.whole();
+    }
     return true;
   }
   if (!known.embedder_ranks.name.empty() && known.embedder_ranks.name == argument.name) {

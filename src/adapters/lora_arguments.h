@@ -19,6 +19,7 @@ struct LoraArguments {
   struct Rank {
     std::string name;
     std::vector<std::string> kinds;
+    bool gives_way = false;  // to other arguments that name the same kinds
   };
   std::vector<Rank> ranks = {};
   // An argument that lists ranks for kinds that have no LoRA without it, e.g. in_dims=[4,2,2,2,4]; empty: none.

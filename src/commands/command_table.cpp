@@ -45,6 +45,8 @@ constexpr std::array kCommands = {
     train_row<0>(),
     train_row<1>(),
     train_row<2>(),
+    train_row<3>(),
+    train_row<4>(),
     Command{"sdxl_minimal_inference", kSdxlMinimalInferenceSummary, run_sdxl_minimal_inference,
             sdxl_minimal_inference_page},
     Command{"cache_latents", kCacheLatentsSummary, run_cache_latents, cache_latents_page},

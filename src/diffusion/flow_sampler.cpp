@@ -41,14 +41,16 @@ std::vector<double> timesteps_of(const std::vector<double>& sigmas) {
 
 class FlowEuler final : public Sampler {
  public:
-  explicit FlowEuler(const std::vector<double>& sigmas) : Sampler(timesteps_of(sigmas), 1.0), sigmas_(sigmas) {}
+  FlowEuler(const std::vector<double>& sigmas, FlowDirection direction)
+      : Sampler(timesteps_of(sigmas), 1.0), sigmas_(sigmas), sign_(direction == FlowDirection::to_noise ? 1 : -1) {}
 
  private:
   at::Tensor advance(const Call& call) override {
-    return call.x + call.output * (sigmas_[call.index + 1] - sigmas_[call.index]);
+    return call.x + call.output * (sign_ * (sigmas_[call.index + 1] - sigmas_[call.index]));
   }
 
   std::vector<double> sigmas_;
+  double sign_;
 };
 
 }  // namespace
@@ -74,9 +76,9 @@ std::vector<double> lumina_sigmas(int64_t num_steps, double shift) {
   return shifted_with_zero(evenly_spaced(1, 1 / static_cast<double>(num_steps), num_steps), shift);
 }
 
-std::unique_ptr<Sampler> make_flow_euler_sampler(const std::vector<double>& sigmas) {
+std::unique_ptr<Sampler> make_flow_euler_sampler(const std::vector<double>& sigmas, FlowDirection direction) {
   DT_CHECK(sigmas.size() >= 2, "{} sigmas", sigmas.size());
-  return std::make_unique<FlowEuler>(sigmas);
+  return std::make_unique<FlowEuler>(sigmas, direction);
 }
 
 }  // namespace difftune

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "diffusion/flow_objective.h"
 #include "diffusion/samplers.h"
 
 namespace difftune {
@@ -24,7 +25,9 @@ std::vector<double> sd3_sigmas(int64_t num_steps, double shift);
 // Source: diffusers, pipelines/lumina2/pipeline_lumina2.py.
 std::vector<double> lumina_sigmas(int64_t num_steps, double shift);
 
-// x + (sigma' - sigma) v for each step, v being the velocity from data to noise. timesteps() are 1000 sigma.
-std::unique_ptr<Sampler> make_flow_euler_sampler(const std::vector<double>& sigmas);
+// x + (sigma' - sigma) v for each step, v being the velocity from data to noise; a model whose output points to the
+// data gives -v. timesteps() are 1000 sigma.
+std::unique_ptr<Sampler> make_flow_euler_sampler(const std::vector<double>& sigmas,
+                                                 FlowDirection direction = FlowDirection::to_noise);
 
 }  // namespace difftune

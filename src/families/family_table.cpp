@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "families/flux/flux_family.h"
+#include "families/lumina/lumina_family.h"
 #include "families/sd/sd_family.h"
+#include "families/sd3/sd3_family.h"
 #include "families/sdxl/sdxl_family.h"
 #include "weights/open_weights.h"
 
@@ -19,8 +21,6 @@ bool has_key_ending(const TensorSource& source, std::string_view ending) {
 bool is_lora(const TensorSource& s) {
   return has_key_ending(s, ".lora_down.weight") || has_key_ending(s, ".lora_A.weight");
 }
-bool is_sd3(const TensorSource& s) { return has_key_ending(s, "joint_blocks.0.x_block.attn.qkv.weight"); }
-bool is_lumina(const TensorSource& s) { return has_key_ending(s, "context_refiner.0.attention.qkv.weight"); }
 
 }  // namespace
 
@@ -30,8 +30,8 @@ const std::vector<FamilyRow>& family_table() {
       {"Chroma", "flux_train_network --model_type chroma", "flux_minimal_inference --model_type chroma", is_chroma,
        make_chroma_family},
       {"FLUX.1", "flux_train_network", "flux_minimal_inference", is_flux, make_flux_family},
-      {"Stable Diffusion 3", "sd3_train_network", "sd3_minimal_inference", is_sd3, nullptr},
-      {"Lumina-Image 2.0", "lumina_train_network", "lumina_minimal_inference", is_lumina, nullptr},
+      {"Stable Diffusion 3", "sd3_train_network", "sd3_minimal_inference", is_sd3, make_sd3_family},
+      {"Lumina-Image 2.0", "lumina_train_network", "lumina_minimal_inference", is_lumina, make_lumina_family},
       {"Stable Diffusion XL", "sdxl_train_network", "sdxl_minimal_inference", is_sdxl, make_sdxl_family},
       {"Stable Diffusion 2.x", "train_network", "", is_sd2, make_sd_family},
       {"Stable Diffusion 1.x", "train_network", "", is_sd1, make_sd_family},

@@ -39,6 +39,8 @@ struct ModelRequest {
   std::optional<fs::path> clip_l, clip_g, t5xxl, gemma2, autoencoder;
   std::optional<int> t5_length, gemma_length;  // tokens of a caption; without them the family's own
   bool masks_clip = false, masks_t5 = false;   // padding is hidden
+  std::string system_prompt;                   // before every caption
+  double position_crop_rate = 0;               // share of steps that see another place of the table of positions
   double guidance = 3.5;                       // what a guidance-distilled model is told while training
   // Computes the inner results of denoiser and text encoders again in the backward pass.
   bool gradient_checkpointing = false;
@@ -89,7 +91,7 @@ struct DenoiseInput {
   at::Tensor latents;    // [B, C, h, w], scaled
   at::Tensor timesteps;  // [B]
   const Conditioning& conditioning;
-  at::Tensor sizes = {};  // [B, 6], see Batch::sizes(); only some families need them
+  at::Tensor sizes = {};                          // [B, 6], see Batch::sizes(); only some families need them
   std::optional<double> guidance = std::nullopt;  // of this picture, for guidance-distilled models
 };
 

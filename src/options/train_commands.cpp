@@ -98,6 +98,39 @@ void check_flux(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
   }
 }
 
+void add_sd3_options(TrainNetworkOptions& options, OptionTable& table) {
+  describe(options.text_cache, table);
+  describe_text_encoder_batch_size(options.text_cache, table);
+  describe(options.loading, table);
+  describe_weighting(options.flow, table);
+  describe_training_shift(options.flow, table);
+  describe_sd3(options.transformer, table);
+}
+
+void check_sd3(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
+  check_flow(options, remarks);
+  check_cached_text(options);
+  options.transformer.t5xxl_max_token_length = options.transformer.sd3_t5xxl_max_token_length;
+}
+
+void add_lumina_options(TrainNetworkOptions& options, OptionTable& table) {
+  options.flow.timestep_sampling = "shift";
+  options.flow.discrete_flow_shift = 6.0;
+  options.flow.model_prediction_type = "raw";
+  describe(options.text_cache, table);
+  describe_text_encoder_batch_size(options.text_cache, table);
+  describe(options.loading, table);
+  describe_weighting(options.flow, table);
+  describe_sampling(options.flow, table, {"sigma", "uniform", "sigmoid", "shift", "nextdit_shift", "flux_shift"});
+  describe_lumina(options.transformer, table);
+}
+
+void check_lumina(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
+  check_flow(options, remarks);
+  check_cached_text(options);
+  require_file(options.transformer.ae, "ae", "the autoencoder");
+}
+
 const TrainCommand& train_command(std::string_view name) {
   for (const TrainCommand& command : kTrainCommands) {
     if (command.name == name) return command;

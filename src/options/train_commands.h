@@ -30,11 +30,20 @@ void add_sdxl_options(TrainNetworkOptions& options, OptionTable& table);
 void check_sdxl(TrainNetworkOptions& options, std::vector<Remark>& remarks);
 void add_flux_options(TrainNetworkOptions& options, OptionTable& table);
 void check_flux(TrainNetworkOptions& options, std::vector<Remark>& remarks);
+void add_sd3_options(TrainNetworkOptions& options, OptionTable& table);
+void check_sd3(TrainNetworkOptions& options, std::vector<Remark>& remarks);
+void add_lumina_options(TrainNetworkOptions& options, OptionTable& table);
+void check_lumina(TrainNetworkOptions& options, std::vector<Remark>& remarks);
 
 inline constexpr std::array<std::string_view, 11> kFluxRecorded = {
     "model_type",         "apply_t5_attn_mask", "weighting_scheme",  "logit_mean",    "logit_std",
     "mode_scale",         "guidance_scale",     "timestep_sampling", "sigmoid_scale", "model_prediction_type",
     "discrete_flow_shift"};
+inline constexpr std::array<std::string_view, 6> kSd3Recorded = {
+    "apply_lg_attn_mask", "apply_t5_attn_mask", "weighting_scheme", "logit_mean", "logit_std", "mode_scale"};
+inline constexpr std::array<std::string_view, 8> kLuminaRecorded = {
+    "weighting_scheme",      "logit_mean",         "logit_std", "mode_scale", "timestep_sampling", "sigmoid_scale",
+    "model_prediction_type", "discrete_flow_shift"};
 
 inline constexpr std::array kTrainCommands = {
     TrainCommand{"train_network", "Trains a LoRA for Stable Diffusion 1.x or 2.x.",
@@ -56,6 +65,20 @@ inline constexpr std::array kTrainCommands = {
                  "--discrete_flow_shift 3.1582 --model_prediction_type raw --guidance_scale 1 --mixed_precision bf16 "
                  "--gradient_checkpointing --max_train_steps 1000",
                  add_flux_options, check_flux, "networks.lora_flux", kFluxRecorded},
+    TrainCommand{"sd3_train_network", "Trains a LoRA for Stable Diffusion 3 or 3.5.",
+                 "difftune sd3_train_network --pretrained_model_name_or_path sd3.5_medium.safetensors --clip_l "
+                 "clip_l.safetensors --clip_g clip_g.safetensors --t5xxl t5xxl_fp16.safetensors --dataset_config "
+                 "data.toml --output_dir out --output_name my_lora --network_module networks.lora_sd3 --network_dim 16 "
+                 "--network_train_unet_only --cache_latents --cache_text_encoder_outputs --mixed_precision bf16 "
+                 "--gradient_checkpointing --max_train_steps 1000",
+                 add_sd3_options, check_sd3, "networks.lora_sd3", kSd3Recorded},
+    TrainCommand{"lumina_train_network", "Trains a LoRA for Lumina-Image 2.0.",
+                 "difftune lumina_train_network --pretrained_model_name_or_path lumina2.safetensors --gemma2 "
+                 "gemma2.safetensors --ae ae.safetensors --dataset_config data.toml --output_dir out --output_name "
+                 "my_lora --network_module networks.lora_lumina --network_dim 16 --network_train_unet_only "
+                 "--cache_latents --cache_text_encoder_outputs --timestep_sampling nextdit_shift --mixed_precision "
+                 "bf16 --gradient_checkpointing --max_train_steps 1000",
+                 add_lumina_options, check_lumina, "networks.lora_lumina", kLuminaRecorded},
 };
 
 // Throws for a name that is not in the table: a bug.

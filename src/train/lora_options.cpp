@@ -138,6 +138,8 @@ ModelRequest model_request(const TrainNetworkOptions& options, c10::Device devic
   request.gemma_length = as_int(parts.gemma2_max_token_length);
   request.masks_clip = parts.apply_lg_attn_mask;
   request.masks_t5 = parts.apply_t5_attn_mask;
+  request.system_prompt = parts.system_prompt;
+  request.position_crop_rate = parts.pos_emb_random_crop_rate;
   request.guidance = parts.guidance_scale;
   request.gradient_checkpointing = options.compute.gradient_checkpointing;
   request.reference_quirks = options.run.reference_quirks;

@@ -61,6 +61,7 @@ void describe_sd3(TransformerOptions& options, OptionTable& table) {
             {.minimum = 0, .maximum = 1});
   table.add("enable_scaled_pos_embed", &options.enable_scaled_pos_embed,
             "Scale position embeddings to the resolutions of the dataset.");
+  table.later("enable_scaled_pos_embed", "scaled position embeddings are planned; the model's own are used without it");
   table.group("Text encoder");
   table.add("t5xxl_max_token_length", &options.sd3_t5xxl_max_token_length, "Tokens of a caption that T5 sees.",
             {.unit = "tokens", .minimum = 1});
@@ -72,6 +73,9 @@ void describe_sd3(TransformerOptions& options, OptionTable& table) {
             {.minimum = 0, .maximum = 1});
   table.add("t5_dropout_rate", &options.t5_dropout_rate, "Share of captions that T5 does not say.",
             {.minimum = 0, .maximum = 1});
+  for (const char* name : {"clip_l_dropout_rate", "clip_g_dropout_rate", "t5_dropout_rate"}) {
+    table.later(name, "dropouts of single text encoders are planned; caption_dropout_rate drops whole captions");
+  }
   describe_blocks_to_swap(options, table);
 }
 
