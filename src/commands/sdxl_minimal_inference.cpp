@@ -127,8 +127,6 @@ void make_pictures_asked_for(const ModelFamily& family, const Options& options, 
       make_picture(family, options, prompt, prompt2.empty() ? prompt.prompt : prompt2);
     } catch (const UserError& error) {
       log::error("{}", error.what());  // the next prompt may do
-    } catch (const UsageError& error) {
-      log::error("{}", error.what());
     }
   }
 }
