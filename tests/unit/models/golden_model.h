@@ -45,7 +45,6 @@ class GoldenReader : public nn::ParameterReader {
   }
   c10::ScalarType dtype() const override { return dtype_; }
 
-
  private:
   const GoldenModel& model_;
   c10::ScalarType dtype_;

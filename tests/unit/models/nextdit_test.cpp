@@ -1,4 +1,5 @@
-// Next-DiT against Lumina2Transformer2DModel of Diffusers (tests/data/models/make_dit.py).
+// Next-DiT against Lumina2Transformer2DModel of Diffusers (tests/data/models/make_dit.py). Diffusers adds 1e-5 under
+// the root where queries and keys are normalised, the model 1e-6: hence the wider limits (with 1e-5 it is within 2e-6).
 #include "models/nextdit.h"
 
 #include <ATen/core/grad_mode.h>
@@ -41,7 +42,7 @@ TEST_F(NextDiTTest, HasTheCheckpointsParameters) {
 
 TEST_F(NextDiTTest, PredictsWhatDiffusersPredicts) {
   const at::NoGradGuard no_grad;
-  EXPECT_LT(relative_error(model.forward(input(false)), golden["out.prediction"]), 2e-6);
+  EXPECT_LT(relative_error(model.forward(input(false)), golden["out.prediction"]), 5e-6);
 }
 
 TEST_F(NextDiTTest, Gradients) {
@@ -49,10 +50,10 @@ TEST_F(NextDiTTest, Gradients) {
     if (is_trained) require_gradients(model.index());
     const auto in = input(true);
     model.forward(in).backward(golden["d_out"]);
-    EXPECT_LT(relative_error(in.latents.grad(), golden["d_in.latents"]), 1e-5);
-    EXPECT_LT(relative_error(in.caption.grad(), golden["d_in.caption"]), 1e-5);
+    EXPECT_LT(relative_error(in.latents.grad(), golden["d_in.latents"]), 5e-5);
+    EXPECT_LT(relative_error(in.caption.grad(), golden["d_in.caption"]), 5e-5);
   }
-  expect_weight_gradients(model.index(), golden, 1e-5);
+  expect_weight_gradients(model.index(), golden, 5e-5);
 }
 
 TEST_F(NextDiTTest, CheckpointingChangesNoBit) {
