@@ -1,6 +1,7 @@
 #include "families/sd/sd_family.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
 
@@ -195,7 +196,9 @@ class SdFamily : public ModelFamily {
     const at::Tensor states = text_states(stack_ids(prompts)).flatten(1, 2);  // [B, 77 n, d]
     const at::Tensor weights = stack_weights(prompts).flatten(1, 2).unsqueeze(-1).to(states.device(), at::kFloat);
     const at::Tensor plain = states.to(at::kFloat), weighted = plain * weights;
-    const at::Tensor ratio = plain.mean({1, 2}, true) / weighted.mean({1, 2}, true);
+    // The final norm of an untrained encoder leaves a mean of zero: equal means must not become 0 / 0.
+    const at::Tensor mean = plain.mean({1, 2}, true), weighted_mean = weighted.mean({1, 2}, true);
+    const at::Tensor ratio = at::where(mean == weighted_mean, 1.0, mean / weighted_mean);
     return (weighted * ratio).to(states.scalar_type());
   }
 

@@ -78,7 +78,7 @@ void cache_and_check(DatasetGroup& group, const json& expected) {
 
 void check(const std::string& name, std::vector<DatasetConfig> configs, const Run& run) {
   const json expected = read_json("expected_" + name + ".json");
-  DatasetGroup group(std::move(configs), {run.seed, run.cache, true});
+  DatasetGroup group(std::move(configs), {.seed = run.seed, .cache_latents = run.cache, .reference_quirks = true});
   EXPECT_EQ(group.order_seed(), expected.at("order_seed").get<uint64_t>());
   for (const auto& [key, value] : dataset_metadata(group, run.from_file)) {
     EXPECT_EQ(value, expected.at("metadata").at(key).get<std::string>()) << key;

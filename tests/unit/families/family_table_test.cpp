@@ -42,7 +42,10 @@ TEST_F(OpenModel, NothingThere) {
 TEST_F(OpenModel, OtherFamiliesNameTheirCommand) {
   EXPECT_THAT(error_for_key("double_blocks.0.img_attn.qkv.weight"),
               AllOf(HasSubstr("FLUX.1"), HasSubstr("flux_train_network")));
-  EXPECT_THAT(error_for_key("distilled_guidance_layer.norms.0.scale"), HasSubstr("--model_type chroma"));
+  write_safetensors(folder / "chroma.safetensors",
+                    std::vector<NamedTensor>{{"distilled_guidance_layer.norms.0.scale", at::zeros({1})},
+                                             {"double_blocks.0.img_attn.qkv.weight", at::zeros({1, 1})}});
+  EXPECT_THAT(error(folder / "chroma.safetensors"), HasSubstr("--model_type chroma"));
   EXPECT_THAT(error_for_key("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight"),
               HasSubstr("sd3_train_network"));
   EXPECT_THAT(error_for_key("context_refiner.0.attention.qkv.weight"), HasSubstr("lumina_train_network"));

@@ -97,13 +97,13 @@ TEST_P(SmallFamily, ReadsItsOwnFile) {
   EXPECT_EQ(family->info().base_model_version, is_v2 ? "sd_v2" : "sd_v1");
 }
 
-TEST_P(SmallFamily, UnloadedPartsOfferNoLayers) {
+// Modules of text encoders draw their first values even where only the denoiser is trained.
+TEST_P(SmallFamily, UnloadedTextEncodersStillOfferTheirLayers) {
   model.write_ldm(folder / "model.safetensors");
   const auto family = open(folder / "model.safetensors");
+  const size_t num_targets = family->adapter_targets().size();
   family->unload(Component::text_encoders);
-  for (const auto& target : family->adapter_targets()) EXPECT_EQ(target.component, 0);
-  family->unload(Component::denoiser);
-  EXPECT_THAT(family->adapter_targets(), IsEmpty());
+  EXPECT_EQ(family->adapter_targets().size(), num_targets);
 }
 
 TEST_P(SmallFamily, LongCaptionsAreRowsOf75Tokens) {
@@ -229,7 +229,8 @@ TEST(SdFamily, AVaeOfItsOwn) {
   }
   EXPECT_FALSE(at::equal(decoded("model.safetensors", {}), expected));
   EXPECT_THAT(error_of([&] { decoded("model.safetensors", folder / "none.pt"); }), HasSubstr("none.pt: there is no"));
-  EXPECT_THAT(error_of([&] { decoded("model.safetensors", folder / "other/text_encoder"); }), HasSubstr("no VAE"));
+  EXPECT_THAT(error_of([&] { decoded("model.safetensors", folder / "other/text_encoder"); }),
+              HasSubstr("no autoencoder"));
 }
 
 }  // namespace
