@@ -7,8 +7,9 @@ namespace difftune {
 void describe(LoadingOptions& options, OptionTable& table) {
   table.group("Model");
   table.add("disable_mmap_load_safetensors", &options.disable_mmap_load_safetensors,
-            "Read the checkpoint in one go before its first use, for disks where reading page by page is slow (network "
-            "drives, WSL).");
+            "Read the checkpoint in one go instead of mapping it, for disks where reading page by page is slow.");
+  table.no_effect("disable_mmap_load_safetensors",
+                  "checkpoints are mapped in any case, and every page is read once; the result is the same");
 }
 
 }  // namespace difftune
