@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "commands/run_tool.h"
+#include "commands/write_planned.h"
 #include "options/tools/tool_options.h"
 #include "weight_tools/convert_sd.h"
 #include "weight_tools/precision.h"
@@ -96,14 +97,7 @@ int convert_to_file(const Options& options, const ConvertSdRequest& request) {
   const std::string what =
       fmt::format("{} (Stable Diffusion {}) into {}: {} tensors, {}", options.model_to_load, plan.is_v2 ? "2.x" : "1.x",
                   options.model_to_save, plan.recipes.size(), display_bytes(total_bytes(plan.recipes)));
-  if (options.run.dry_run) {
-    require_free_space(output.path, plan.recipes);
-    log::info("would convert {}", what);
-    return 0;
-  }
-  write_checkpoint(output, plan.recipes, "converting");
-  log::info("converted {}", what);
-  return 0;
+  return write_planned(output, plan.recipes, {"convert", "converting", "converted"}, what, options.run.dry_run);
 }
 
 int convert_to_folder(const Options& options, const ConvertSdRequest& request) {

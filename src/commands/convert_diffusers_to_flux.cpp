@@ -1,8 +1,8 @@
 #include "commands/convert_diffusers_to_flux.h"
 
 #include "base/error.h"
-#include "base/log.h"
 #include "commands/run_tool.h"
+#include "commands/write_planned.h"
 #include "options/tools/tool_options.h"
 #include "weight_tools/convert_diffusers_to_flux.h"
 #include "weight_tools/precision.h"
@@ -55,14 +55,7 @@ int work(Options& options) {
   const std::vector<TensorRecipe> recipes = plan_diffusers_to_flux(options.diffusers_path, dtype);
   const std::string what = fmt::format("{} into {}: {} tensors, {}", options.diffusers_path, options.save_to,
                                        recipes.size(), display_bytes(total_bytes(recipes)));
-  if (options.run.dry_run) {
-    require_free_space(output.path, recipes);
-    log::info("would convert {}", what);
-    return 0;
-  }
-  write_checkpoint(output, recipes, "converting");
-  log::info("converted {}", what);
-  return 0;
+  return write_planned(output, recipes, {"convert", "converting", "converted"}, what, options.run.dry_run);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "commands/run_tool.h"
+#include "commands/write_planned.h"
 #include "options/tools/tool_options.h"
 #include "weight_tools/checkpoint_output.h"
 #include "weight_tools/convert_flux_lora.h"
@@ -77,14 +78,7 @@ int work(Options& options) {
   const std::string what = fmt::format("{} into {}: {} modules of {} as {} of {}, {}", options.src_path,
                                        options.dst_path, converted.num_modules_read, options.src,
                                        converted.num_modules_written, options.dst, display_bytes(total_bytes(recipes)));
-  if (options.run.dry_run) {
-    require_free_space(output.path, recipes);
-    log::info("would convert {}", what);
-    return 0;
-  }
-  write_checkpoint(output, recipes, "converting");
-  log::info("converted {}", what);
-  return 0;
+  return write_planned(output, recipes, {"convert", "converting", "converted"}, what, options.run.dry_run);
 }
 
 }  // namespace

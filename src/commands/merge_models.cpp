@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "commands/run_tool.h"
+#include "commands/write_planned.h"
 #include "options/tools/tool_options.h"
 #include "weight_tools/merge_models.h"
 #include "weight_tools/precision.h"
@@ -92,14 +93,7 @@ int work(Options& options) {
                   plan.recipes.size(), request.models.size(), output.path.string(), options.saving_precision,
                   display_bytes(total_bytes(plan.recipes)), plan.num_merged + plan.missing_in_some.size(),
                   plan.num_first_only, plan.skipped.size());
-  if (options.run.dry_run) {
-    require_free_space(output.path, plan.recipes);
-    log::info("would merge {}", what);
-    return 0;
-  }
-  write_checkpoint(output, plan.recipes, "merging");
-  log::info("merged {}", what);
-  return 0;
+  return write_planned(output, plan.recipes, {"merge", "merging", "merged"}, what, options.run.dry_run);
 }
 
 }  // namespace

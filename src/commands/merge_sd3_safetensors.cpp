@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "commands/run_tool.h"
+#include "commands/write_planned.h"
 #include "options/tools/tool_options.h"
 #include "weight_tools/merge_sd3_safetensors.h"
 #include "weight_tools/precision.h"
@@ -65,15 +66,8 @@ int work(Options& options) {
   for (const auto& part : plan.parts) parts.push_back(fmt::format("{} ({} tensors)", part.name, part.num_tensors));
   const std::string what = fmt::format("{} into {}: {} tensors, {}", fmt::join(parts, ", "), options.output,
                                        plan.recipes.size(), display_bytes(total_bytes(plan.recipes)));
-  if (options.run.dry_run) {
-    require_free_space(options.output, plan.recipes);
-    log::info("would join {}", what);
-    return 0;
-  }
   CheckpointOutput output{.path = options.output, .metadata = plan.metadata, .style = SafetensorsStyle::in_order};
-  write_checkpoint(output, plan.recipes, "joining");
-  log::info("joined {}", what);
-  return 0;
+  return write_planned(output, plan.recipes, {"join", "joining", "joined"}, what, options.run.dry_run);
 }
 
 }  // namespace

@@ -88,8 +88,9 @@ class T5Encoder::Block {
     const auto heads_first = [this](const at::Tensor& t) {  // [B, heads, tokens, head size]
       return t.view({t.size(0), t.size(1), num_heads_, -1}).transpose(1, 2);
     };
-    const at::Tensor out = at::scaled_dot_product_attention(heads_first(q(x)), heads_first(k(x)), heads_first(v(x)),
-                                                            bias, 0.0, false, /*scale=*/1.0);
+    // One after the other: adapters with dropout draw in this order.
+    const at::Tensor queries = heads_first(q(x)), keys = heads_first(k(x)), values = heads_first(v(x));
+    const at::Tensor out = at::scaled_dot_product_attention(queries, keys, values, bias, 0.0, false, /*scale=*/1.0);
     return o(out.transpose(1, 2).flatten(2));
   }
 

@@ -8,6 +8,7 @@
 #include "families/clip_rows.h"
 #include "families/sd/sd_name_map.h"
 #include "families/sdxl/sdxl_targets.h"
+#include "families/target_names.h"
 #include "families/vae_file.h"
 #include "nn/functional.h"
 #include "nn/parameter_scope.h"
@@ -75,8 +76,8 @@ class SdxlFamily : public ModelFamily {
 
   std::vector<AdapterTarget> adapter_targets() const override {
     std::vector<AdapterTarget> targets;
-    if (text1_) add_text_targets(*text1_, 1, targets);
-    if (text2_) add_text_targets(*text2_, 2, targets);
+    if (text1_) add_clip_targets(*text1_, 1, targets);
+    if (text2_) add_clip_targets(*text2_, 2, targets);
     if (unet_) add_unet_targets(*unet_, single_file_unet_map(), targets);
     return targets;
   }

@@ -1,22 +1,15 @@
 #include "families/sdxl/sdxl_targets.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <tuple>
 
 #include "base/error.h"
+#include "families/target_names.h"
 
 namespace difftune {
 namespace {
-
-std::string module_name(std::string_view prefix, std::string_view path) {
-  std::string name = fmt::format("{}_{}", prefix, path);
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-}
 
 // Where a layer stands: part of the U-Net, block, module of the block ("output_blocks.2.1.…" is 2, 2, 1).
 struct Place {
@@ -47,13 +40,6 @@ std::optional<Place> place_of(std::string_view path) {
 
 }  // namespace
 
-void add_text_targets(const ClipText& encoder, int component, std::vector<AdapterTarget>& targets) {
-  for (nn::Layer* layer : encoder.index().layers) {
-    if (!layer->path().starts_with("text_model.")) continue;  // the projection
-    targets.push_back({layer, module_name(fmt::format("lora_te{}", component), layer->path()), component, false});
-  }
-}
-
 void add_unet_targets(const UNet& unet, const NameMap& single_file_names, std::vector<AdapterTarget>& targets) {
   constexpr std::string_view kRoot = "model.diffusion_model.", kEnd = ".weight";
   std::vector<std::pair<Place, AdapterTarget>> placed;
@@ -65,7 +51,7 @@ void add_unet_targets(const UNet& unet, const NameMap& single_file_names, std::v
     const std::string path = key->name.substr(kRoot.size(), key->name.size() - kRoot.size() - kEnd.size());
     const auto place = place_of(path);
     DT_CHECK(place, "{} is in a block", path);
-    placed.push_back({*place, {layer, module_name("lora_unet", path), 0, !is_transformer}});
+    placed.push_back({*place, {layer, target_name("lora_unet", path), 0, !is_transformer}});
   }
   std::stable_sort(placed.begin(), placed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (auto& [place, target] : placed) targets.push_back(std::move(target));

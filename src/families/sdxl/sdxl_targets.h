@@ -1,18 +1,13 @@
 // The layers of SDXL that adapters may sit on.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "adapters/adapter.h"
-#include "models/clip_text.h"
 #include "models/unet.h"
 #include "weights/name_map.h"
 
 namespace difftune {
-
-// Layers of a text encoder, in its order: "lora_te1_text_model_encoder_layers_0_self_attn_k_proj".
-void add_text_targets(const ClipText& encoder, int component, std::vector<AdapterTarget>& targets);
 
 // Layers of the U-Net. Unlike SD's they are named and ordered as in the single-file layout, whatever layout the
 // checkpoint has ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"), because the reference runs SDXL in
