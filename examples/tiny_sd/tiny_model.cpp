@@ -58,6 +58,11 @@ void append_as_checkpoint(const nn::ModelIndex& index, const NameMap& map, std::
   for (const auto& key : source->keys()) out.emplace_back(key, source->tensor(key).to(at::kHalf).contiguous());
 }
 
+// A reader leaves the half precision of the file where the model is frozen; these are to be trained.
+void widen(const nn::ModelIndex& index) {
+  for (const auto& parameter : index.parameters) *parameter.tensor = parameter.tensor->to(at::kFloat);
+}
+
 }  // namespace
 
 TinyModel new_tiny_model(uint64_t seed) {
@@ -81,6 +86,7 @@ TinyModel load_tiny_model(const fs::path& path) {
   model.text = std::make_unique<ClipText>(model.config.text, *reader(clip_l_name_map()));
   model.vae = std::make_unique<AutoencoderKL>(model.config.vae, *reader(vae_map(model.config.vae)));
   model.unet = std::make_unique<UNet>(model.config.unet, *reader(unet_map(model.config.unet)));
+  for (const auto& index : {model.text->index(), model.vae->index(), model.unet->index()}) widen(index);
   return model;
 }
 
