@@ -92,6 +92,8 @@ void LoraModule::estimate_weight_norm(const at::Generator& generator) {
   const at::NoGradGuard no_grad;
   const at::Tensor& weight = target_.layer->weight;
   const at::Tensor order = at::randperm(weight.size(0), generator, at::TensorOptions(at::kLong));
+  // A text encoder that is gone takes part in the draws only.
+  if (!target_.layer->is_loaded()) return;
   const at::Tensor chosen = order.slice(0, 0, kNumSampledRows).to(weight.device());
   const at::Tensor rows = at::index_select(weight, 0, chosen).to(at::kFloat).flatten(1);
   weight_norm_ = at::linalg_vector_norm(rows, 2, 1).mean().item<float>();

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "train/text_dropout.h"
 
 namespace difftune {
 
@@ -52,19 +53,35 @@ at::Tensor AdapterTask::latents_of(const Batch& batch) const {
   return scaled(latents);
 }
 
-Conditioning AdapterTask::conditioning_of(const Batch& batch) const {
-  if (!batch.text.empty()) {
-    Conditioning conditioning;
-    for (const auto& [name, rows] : batch.text) conditioning[name] = rows.to(config_.device);
-    return conditioning;
-  }
+Conditioning AdapterTask::conditioning_of(const Batch& batch, const std::function<double()>& python_uniform) const {
+  const auto& dropouts = family_.info().text_dropouts;
+  Conditioning conditioning;
+  for (const auto& [name, rows] : batch.text) conditioning[name] = rows.to(config_.device);
+  if (!batch.text.empty()) drop_text(dropouts, python_uniform, conditioning);
+  if (!family_.is_loaded(Component::text_encoders)) return conditioning;
   const at::AutoGradMode with_grad(config_.trains_text_encoders && at::GradMode::is_enabled());
-  return family_.encode_text({batch.captions, TextBatch::Use::training_caption});
+  Conditioning encoded = family_.encode_text({batch.captions, TextBatch::Use::training_caption});
+  // What is encoded again is dropped again, as in the reference.
+  drop_text(dropouts, python_uniform, encoded);
+  for (auto& [name, rows] : encoded) conditioning[name] = std::move(rows);
+  return conditioning;
+}
+
+void AdapterTask::draw_ahead(const BatchPlan& plan, const std::function<double()>& python_uniform) const {
+  const auto& dropouts = family_.info().text_dropouts;
+  const size_t num_samples = plan.samples.size();
+  if (config_.caches_text)
+    draw_text_dropouts(
+        dropouts, num_samples, [](int) { return true; }, python_uniform);
+  draw_text_dropouts(
+      dropouts, num_samples, [&](int encoder) { return family_.has_text_encoder(encoder); }, python_uniform);
+  const int64_t pixels = family_.info().pixels_per_latent;
+  multires_sizes(config_.noise, plan.resolution.height / pixels, plan.resolution.width / pixels, python_uniform);
 }
 
 at::Tensor AdapterTask::loss(const Batch& batch, const RandomSources& random) {
   const at::Tensor latents = latents_of(batch);
-  const Conditioning conditioning = conditioning_of(batch);
+  const Conditioning conditioning = conditioning_of(batch, random.python_uniform);
   const NoisedBatch noised = objective_.draw(latents, random);
   const at::Tensor prediction = family_.denoise({noised.noisy_latents, noised.timesteps, conditioning, batch.sizes()});
   return objective_.per_sample_loss(prediction, noised, {batch.loss_weights.to(latents.device()), batch.alpha_masks})

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "diffusion/flow_sampler.h"
 #include "families/checkpoint_reader.h"
+#include "families/load_denoiser.h"
 #include "families/lumina/lumina_targets.h"
 #include "families/text/lumina_text.h"
 #include "families/vae_file.h"
@@ -99,8 +100,7 @@ class LuminaFamily : public ModelFamily {
                                                *make_checkpoint_reader(vae_file_, request_.vae_dtype, request_.device));
         break;
       case Component::denoiser:
-        nextdit_ = std::make_unique<NextDiT>(config_, *reader(transformer_file_));
-        nextdit_->set_gradient_checkpointing(request_.gradient_checkpointing);
+        nextdit_ = load_denoiser<NextDiT>(config_, transformer_file_, request_);
         break;
     }
   }
@@ -157,12 +157,12 @@ class LuminaFamily : public ModelFamily {
         .suffix = "_lumina_te.npz", .arrays = {"hidden_state", "attention_mask", "input_ids"}, .flags = {}};
     info.text_encoder_id = fmt::format("{} {} {}", fingerprint(*gemma_part_.tensors), length(), request_.system_prompt);
     info.text_rates = {{"textencoder ", {1}}};
-    info.lora = lumina_lora_arguments();
+    info.lora = lumina_lora_arguments(request_.reference_quirks);
     return info;
   }
 
   std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source) const {
-    return make_checkpoint_reader(source, request_.dtype, request_.device);
+    return make_checkpoint_reader(source, request_.dtype, request_.device, {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   int length() const { return request_.gemma_length.value_or(kDefaultLength); }
