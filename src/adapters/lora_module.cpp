@@ -191,16 +191,14 @@ at::Tensor LoraModule::drop(at::Tensor hidden) const {
   return hidden * mask;
 }
 
-// The input times a random change of the weight, whose rows are as large as sigma |w| + beta |g|^2 says.
+// The input times a random change of the weight, whose rows are as large as sigma |w| + beta |g|^2 says. No gradient
+// passes through it, as in the reference: what comes before the layer is trained with the weight as it is.
 at::Tensor LoraModule::perturbation(const at::Tensor& input) const {
-  at::Tensor change;
-  {
-    const at::NoGradGuard no_grad;
-    const at::Tensor size = changed_norms_ * *config_.ggpo_sigma + grad_norms_.pow(2) * *config_.ggpo_beta;
-    const at::Tensor factor = size * (1 / std::sqrt(static_cast<double>(target_.layer->out_features())));
-    change = at::randn(target_.layer->weight.sizes(), down_.options().requires_grad(false));
-    change.mul_(factor.view({-1, 1}).expand({change.size(0), change.flatten(1).size(1)}).view_as(change));
-  }
+  const at::NoGradGuard no_grad;
+  const at::Tensor size = changed_norms_ * *config_.ggpo_sigma + grad_norms_.pow(2) * *config_.ggpo_beta;
+  const at::Tensor factor = size * (1 / std::sqrt(static_cast<double>(target_.layer->out_features())));
+  at::Tensor change = at::randn(target_.layer->weight.sizes(), down_.options().requires_grad(false));
+  change.mul_(factor.view({-1, 1}).expand({change.size(0), change.flatten(1).size(1)}).view_as(change));
   change = change.to(input.scalar_type());
   if (target_.layer->kind() == nn::Layer::Kind::linear) return at::linear(input, change);
   const auto& conv = static_cast<const nn::Conv2d&>(*target_.layer);

@@ -64,6 +64,9 @@ void check_flow(const TrainNetworkOptions& o, std::vector<Remark>& remarks) {
   }
 }
 
+// As the reference records it.
+void extend_fp8_base(ComputeOptions& compute) { compute.fp8_base = compute.fp8_base || compute.fp8_base_unet; }
+
 void require_file(const std::optional<std::string>& file, std::string_view option, std::string_view what) {
   if (!file) throw UsageError(fmt::format("--{} is missing: the file with {}", option, what));
 }
@@ -81,6 +84,7 @@ void add_flux_options(TrainNetworkOptions& options, OptionTable& table) {
 
 void check_flux(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
   check_flow(options, remarks);
+  extend_fp8_base(options.compute);
   TransformerOptions& transformer = options.transformer;
   if (transformer.split_mode && !transformer.blocks_to_swap) transformer.blocks_to_swap = 18;
   if (transformer.split_mode) {
@@ -107,6 +111,7 @@ void add_sd3_options(TrainNetworkOptions& options, OptionTable& table) {
 
 void check_sd3(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
   check_flow(options, remarks);
+  extend_fp8_base(options.compute);
   options.transformer.t5xxl_max_token_length = options.transformer.sd3_t5xxl_max_token_length;
 }
 

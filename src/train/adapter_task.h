@@ -7,6 +7,7 @@
 #include "diffusion/objective.h"
 #include "families/model_family.h"
 #include "train/task.h"
+#include "train/text_dropout.h"
 
 namespace difftune {
 
@@ -40,13 +41,15 @@ class AdapterTask : public Task {
  private:
   at::Tensor latents_of(const Batch& batch) const;
   // What the text says: cached, encoded, or encoded by the encoders that are still in memory and else cached.
-  Conditioning conditioning_of(const Batch& batch, const std::function<double()>& python_uniform) const;
+  Conditioning conditioning_of(const Batch& batch, const std::function<double()>& python_uniform);
+  std::vector<at::Tensor> parameters_of_silent(const DroppedRows& rows, size_t num_rows) const;
 
   ModelFamily& family_;
   LoraNetwork& network_;
   const Objective& objective_;
   AdapterTaskConfig config_;
-  std::optional<LoraNetwork::GradientNorms> norms_;  // of the last step
+  std::map<int, std::vector<at::Tensor>> text_parameters_;  // by text encoder, of those that may be dropped
+  std::optional<LoraNetwork::GradientNorms> norms_;         // of the last step
 };
 
 }  // namespace difftune

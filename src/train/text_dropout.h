@@ -8,12 +8,16 @@
 
 namespace difftune {
 
-// Sets to zero what the dropped encoders say, and draws one number in [0, 1) for each encoder with a rate and each row,
-// in the order that TextDropout has. Encoders whose arrays `text` lacks are left out.
-void drop_text(const std::vector<TextDropout>& dropouts, const std::function<double()>& uniform, Conditioning& text);
+// The rows that are dropped, for each of the dropouts.
+using DroppedRows = std::vector<std::vector<int>>;
 
-// Draws as many numbers as drop_text() takes for rows of what the encoders say that `is_present` names.
-void draw_text_dropouts(const std::vector<TextDropout>& dropouts, size_t num_rows,
-                        const std::function<bool(int encoder)>& is_present, const std::function<double()>& uniform);
+// Draws one number in [0, 1) for each encoder that has a rate and is asked for by `is_present`, and each row, in the
+// order that TextDropout has.
+DroppedRows draw_dropped_rows(const std::vector<TextDropout>& dropouts, size_t num_rows,
+                              const std::function<bool(int encoder)>& is_present,
+                              const std::function<double()>& uniform);
+
+// Sets to zero what the encoders say of their dropped rows.
+void drop_text(const std::vector<TextDropout>& dropouts, const DroppedRows& rows, Conditioning& text);
 
 }  // namespace difftune

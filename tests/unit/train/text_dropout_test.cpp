@@ -28,12 +28,17 @@ std::function<double()> numbers(std::vector<double> values, size_t& num_taken) {
 
 double sum(const at::Tensor& tensor) { return tensor.sum().item<double>(); }
 
+bool all(int) { return true; }
+
 TEST(TextDropouts, AreDrawnSampleBySampleThenRoundByRound) {
   Conditioning said = text();
   size_t num_taken = 0;
   // Sample 0: first, second; sample 1: first, second; then the third for both.
-  drop_text(dropouts(0.5, 0.5, 0.5), numbers({0.1, 0.9, 0.9, 0.1, 0.9, 0.1}, num_taken), said);
+  const auto three = dropouts(0.5, 0.5, 0.5);
+  const DroppedRows rows = draw_dropped_rows(three, 2, all, numbers({0.1, 0.9, 0.9, 0.1, 0.9, 0.1}, num_taken));
   EXPECT_EQ(num_taken, 6u);
+  EXPECT_THAT(rows, ElementsAre(ElementsAre(0), ElementsAre(1), ElementsAre(1)));
+  drop_text(three, rows, said);
   const at::Tensor& both = said.at("both");
   EXPECT_EQ(sum(both[0].slice(1, 0, 2)), 0);
   EXPECT_EQ(sum(both[0].slice(1, 2)), 9);
@@ -46,23 +51,17 @@ TEST(TextDropouts, AreDrawnSampleBySampleThenRoundByRound) {
 }
 
 TEST(TextDropouts, RatesOfZeroAndAbsentEncodersDrawNothing) {
-  Conditioning said = text();
-  said.erase("third");
   size_t num_taken = 0;
-  drop_text(dropouts(0, 0.5, 0.5), numbers({0.1, 0.9}, num_taken), said);
-  EXPECT_EQ(num_taken, 2u);
-  EXPECT_EQ(sum(said.at("both")), 30 - 9);
-  num_taken = 0;
-  draw_text_dropouts(
+  const auto rows = draw_dropped_rows(
       dropouts(0, 0.5, 0.5), 2, [](int encoder) { return encoder != 3; }, numbers({0.1, 0.9}, num_taken));
   EXPECT_EQ(num_taken, 2u);
+  EXPECT_THAT(rows, ElementsAre(ElementsAre(), ElementsAre(0), ElementsAre()));
 }
 
 TEST(TextDropouts, PassTheGradientOfWhatIsSaid) {
   Conditioning said = text();
   const at::Tensor leaf = said.at("both").requires_grad_(true);
-  size_t num_taken = 0;
-  drop_text(dropouts(0.5, 0, 0), numbers({0.1, 0.9}, num_taken), said);
+  drop_text(dropouts(0.5, 0, 0), {{0}, {}, {}}, said);
   said.at("both").sum().backward();
   EXPECT_EQ(sum(leaf.grad()[0]), 9);
   EXPECT_EQ(sum(leaf.grad()[1]), 15);
