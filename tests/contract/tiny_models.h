@@ -95,11 +95,7 @@ inline UNetConfig unet(int64_t context_size) {
           .uses_linear_projection = true};
 }
 
-inline std::vector<std::string> write_sd2(const fs::path& folder) {
-  auto words = write_unet_folder(folder, unet(64), false);
-  words.emplace_back("--v2");
-  return words;
-}
+inline std::vector<std::string> write_sd1(const fs::path& folder) { return write_unet_folder(folder, unet(64), false); }
 
 inline std::vector<std::string> write_sdxl(const fs::path& folder) {
   UNetConfig config = unet(128);
@@ -204,10 +200,10 @@ inline std::vector<std::string> write_lumina(const fs::path& folder) {
 inline const std::vector<TinyModel>& tiny_models() {
   const std::string clip_layer = "text_model_encoder_layers_[01]_(self_attn_(k|v|q|out)_proj|mlp_fc[12])";
   static const std::vector<TinyModel> models = {
-      {"sd2",
+      {"sd1",
        "train_network",
        {"networks.lora"},
-       tiny::write_sd2,
+       tiny::write_sd1,
        "lora_unet_(down|up|mid)_block(s_[01])?_attentions_[01]_(proj_in|proj_out|transformer_blocks_0_"
        "(attn[12]_to_(q|k|v|out_0)|ff_net_(0_proj|2)))",
        "lora_te_" + clip_layer,

@@ -108,7 +108,7 @@ class LuminaFamily : public ModelFamily {
   void drop(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        gemma_ = std::make_unique<Gemma2>(gemma_part_.config, *nn::make_shape_reader());
+        if (!has_text_encoder(1)) gemma_ = std::make_unique<Gemma2>(gemma_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
         vae_.reset();

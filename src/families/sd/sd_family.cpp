@@ -107,7 +107,8 @@ class SdFamily : public ModelFamily {
   }
 
   void drop(Component part) override {
-    if (part == Component::text_encoders) text_ = std::make_unique<ClipText>(config_.text, *nn::make_shape_reader());
+    if (part == Component::text_encoders && !has_text_encoder(1))
+      text_ = std::make_unique<ClipText>(config_.text, *nn::make_shape_reader());
     if (part == Component::vae) vae_.reset();
     if (part == Component::denoiser) unet_.reset();
   }

@@ -107,8 +107,8 @@ class SdxlFamily : public ModelFamily {
   void drop(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        text1_ = std::make_unique<ClipText>(config_.text1, *nn::make_shape_reader());
-        text2_ = std::make_unique<ClipText>(config_.text2, *nn::make_shape_reader());
+        if (!has_text_encoder(1)) text1_ = std::make_unique<ClipText>(config_.text1, *nn::make_shape_reader());
+        if (!has_text_encoder(2)) text2_ = std::make_unique<ClipText>(config_.text2, *nn::make_shape_reader());
         break;
       case Component::vae:
         vae_.reset();
