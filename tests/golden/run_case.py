@@ -1,6 +1,7 @@
 """Repeats a recorded run of sd-scripts' train_network at reduced widths with difftune and compares it.
 
-    run_case.py NAME DIFFTUNE                  runs the case NAME of cases.toml, compares with records/NAME.json.gz
+    run_case.py NAME DIFFTUNE                  runs the case NAME of cases.toml, compares with its record
+    run_case.py --names                        prints the names of the cases
     run_case.py --inputs FOLDER                writes the inputs into an empty FOLDER
     run_case.py --words NAME                   prints the options of the case
     run_case.py --record NAME LOG_DIR LORA     writes records/NAME.json.gz from a run of sd-scripts on these inputs
@@ -50,7 +51,7 @@ def words_of(case):
     if "train_data_dir" in given:
         given.add("dataset_config")
     family = case.get("family", "sd15")
-    model = ["--pretrained_model_name_or_path", f"{family}.safetensors", *(["--v2"] if family == "sd21" else [])]
+    model = ["--pretrained_model_name_or_path", case.get("model", f"{family}.safetensors"), *(["--v2"] if family == "sd21" else [])]
     defaults = [word for name, value in DEFAULTS.items() if name not in given for word in (f"--{name}", value)]
     return [*model, "--sdpa", *defaults, *words]
 
@@ -187,14 +188,18 @@ def differences(found, expected, noise):
 
 def run_case(name, difftune):
     case = read_case(name)
-    expected = json.loads(gzip.decompress((HERE / "records" / f"{name}.json.gz").read_bytes()))
+    record = case.get("record", name)
+    expected = json.loads(gzip.decompress((HERE / "records" / f"{record}.json.gz").read_bytes()))
+    if record != name:
+        del expected["metadata"]["ss_sd_model_name"]
     with tempfile.TemporaryDirectory(prefix="difftune_golden_") as folder:
         folder = Path(folder)
         write_inputs(folder, [case.get("family", "sd15")])
-        code = subprocess.run([difftune, "train_network", *words_of(case), "--reference_quirks"], cwd=folder,
-                              check=False).returncode
-        if code != 0:
-            return code
+        train = ["train_network", *words_of(case), "--reference_quirks"]
+        for words in [*map(shlex.split, case.get("prepare", [])), train]:
+            code = subprocess.run([difftune, *words], cwd=folder, check=False).returncode
+            if code != 0:
+                return code
         problems = differences(summary_of(folder / "logs", folder / "out" / "lora.safetensors"), expected,
                                case.get("noise"))
     print("\n".join(problems) or "held")
@@ -205,6 +210,8 @@ def main():
     match sys.argv[1:]:
         case ["--inputs", folder]:
             write_inputs(Path(folder), ["sd15", "sd21"])
+        case ["--names"]:
+            print(*tomllib.loads((HERE / "cases.toml").read_text()), sep="\n")
         case ["--words", name]:
             print(shlex.join(words_of(read_case(name))))
         case ["--record", name, log_dir, lora]:
