@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "diffusion/flow_sampler.h"
+#include "families/autoencoder_part.h"
 #include "families/checkpoint_reader.h"
 #include "families/checkpoint_shapes.h"
 #include "families/sd/sd_config.h"
@@ -12,7 +13,6 @@
 #include "families/sd3/sd3_targets.h"
 #include "families/target_names.h"
 #include "families/text/sd3_text.h"
-#include "families/vae_file.h"
 #include "nn/parameter_scope.h"
 #include "nn/random_state.h"
 #include "weights/fingerprint.h"
@@ -27,7 +27,9 @@ constexpr double kSamplingShift = 3.0;
 class Sd3Family : public ModelFamily {
  public:
   Sd3Family(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request)
-      : checkpoint_(std::move(checkpoint)), request_(request) {
+      : checkpoint_(std::move(checkpoint)),
+        request_(request),
+        autoencoder_(request.vae.value_or(request.checkpoint), "--vae", LatentRange(), /*clamps_log_variance=*/true) {
     const std::string prefix = sd3_prefix(*checkpoint_);
     config_ = read_sd3_config(*checkpoint_, prefix);
     config_.exchanges_self_attention_heads = request_.reference_quirks;
@@ -38,9 +40,6 @@ class Sd3Family : public ModelFamily {
     clip_g_config_ = read_clip(*clip_g_file_);
     clip_g_config_.uses_quick_gelu = false;
     open_t5();
-    VaeFile vae = open_vae_file(request_.vae.value_or(request_.checkpoint), "--vae");
-    vae_file_ = std::move(vae.tensors);
-    vae_config_ = vae.config;
     info_ = make_info();
   }
 
@@ -52,15 +51,8 @@ class Sd3Family : public ModelFamily {
     return text;
   }
 
-  at::Tensor encode_latents(const at::Tensor& images) const override {
-    DT_CHECK(vae_, "the autoencoder is loaded");
-    return vae_->encode(images.to(request_.device)).sample();
-  }
-
-  at::Tensor decode_latents(const at::Tensor& latents) const override {
-    DT_CHECK(vae_, "the autoencoder is loaded");
-    return vae_->decode(latents);
-  }
+  at::Tensor encode_latents(const at::Tensor& images) const override { return autoencoder_.encode(images); }
+  at::Tensor decode_latents(const at::Tensor& latents) const override { return autoencoder_.decode(latents); }
 
   at::Tensor denoise(const DenoiseInput& input) const override {
     DT_CHECK(mmdit_, "the transformer is loaded");
@@ -108,8 +100,7 @@ class Sd3Family : public ModelFamily {
         t5_->set_gradient_checkpointing(request_.gradient_checkpointing);
         break;
       case Component::vae:
-        vae_ = std::make_unique<AutoencoderKL>(vae_config_,
-                                               *make_checkpoint_reader(vae_file_, request_.vae_dtype, request_.device));
+        autoencoder_.load(request_.vae_dtype, request_.device);
         break;
       case Component::denoiser:
         mmdit_ = std::make_unique<MMDiT>(config_, *reader(transformer_file_));
@@ -126,7 +117,7 @@ class Sd3Family : public ModelFamily {
         t5_ = std::make_unique<T5Encoder>(t5_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
-        vae_.reset();
+        autoencoder_.unload();
         break;
       case Component::denoiser:
         mmdit_.reset();
@@ -186,11 +177,8 @@ class Sd3Family : public ModelFamily {
     info.latent_shift = 0.0609;
     info.latent_scale = 1.5305;
     info.latent_channels = config_.in_channels;
-    info.pixels_per_latent = vae_config_.downscale();
-    info.latent_files = {.suffix = "_sd3.npz",
-                         .num_channels = info.latent_channels,
-                         .pixels_per_latent = info.pixels_per_latent,
-                         .has_sized_names = true};
+    info.pixels_per_latent = autoencoder_.pixels_per_latent();
+    info.latent_files = autoencoder_.cache_files("_sd3.npz");
     info.text_files = {
         .suffix = "_sd3_te.npz",
         .arrays = {"lg_out", "lg_pooled", "t5_out", "clip_l_attn_mask", "clip_g_attn_mask", "t5_attn_mask"},
@@ -202,6 +190,9 @@ class Sd3Family : public ModelFamily {
                        {request_.reference_quirks ? "textencoder 1 " : "textencoder 2 ", {2}},
                        {"textencoder 3 ", {3}}};
     info.lora = sd3_lora_arguments();
+    info.pictures.side_step_px = config_.patch_size * info.pixels_per_latent;
+    info.pictures.scales_below_one = true;
+    info.pictures.has_samplers = false;
     return info;
   }
 
@@ -211,16 +202,15 @@ class Sd3Family : public ModelFamily {
 
   int t5_length() const { return request_.t5_length.value_or(256); }
 
-  std::shared_ptr<const TensorSource> checkpoint_, transformer_file_, clip_l_file_, clip_g_file_, vae_file_;
+  std::shared_ptr<const TensorSource> checkpoint_, transformer_file_, clip_l_file_, clip_g_file_;
   ModelRequest request_;
+  AutoencoderPart autoencoder_;
   MMDiTConfig config_;
   ClipTextConfig clip_l_config_, clip_g_config_;
-  AutoencoderConfig vae_config_;
   T5Part t5_part_;
   std::shared_ptr<const T5Tokenizer> t5_tokenizer_;
   std::unique_ptr<ClipText> clip_l_, clip_g_;
   std::unique_ptr<T5Encoder> t5_;
-  std::unique_ptr<AutoencoderKL> vae_;
   std::unique_ptr<MMDiT> mmdit_;
 };
 
