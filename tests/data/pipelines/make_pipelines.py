@@ -65,7 +65,7 @@ def describe(key, shape, counts_from_zero):
         return [shape, -3, 0 if is_bias else 1]
     if "position_embedding" in key or key == "pos_embed":
         return [shape, -2, 0]
-    if "embedding" in key or "embed_tokens" in key or key == "shared.weight" or "relative_attention_bias" in key:
+    if "token_embedding" in key or "embed_tokens" in key or key == "shared.weight" or "relative_attention_bias" in key:
         return [shape, 0, 0]
     exponent = 0
     while (2.0**exponent) ** 2 / 3 * fan_in > 1.5:
@@ -166,7 +166,7 @@ def clip_tokenizer(pad=None):
 
 
 def t5_tokenizer():
-    return T5TokenizerFast(vocab_file=str(TOKENIZERS / "google_t5-v1_1-xxl/spiece.model"))
+    return T5TokenizerFast.from_pretrained(TOKENIZERS / "google_t5-v1_1-xxl")
 
 
 FLUX_SIZES = dict(patch_size=1, in_channels=64, num_layers=1, num_single_layers=2, attention_head_dim=16,
