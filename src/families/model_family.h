@@ -23,6 +23,9 @@
 
 namespace difftune {
 
+enum class Component { text_encoders, vae, denoiser };
+inline constexpr int kNumComponents = 3;
+
 // How a command asks for a model. A family that needs more adds its part here.
 struct ModelRequest {
   fs::path checkpoint;          // a single file, or a Diffusers folder
@@ -47,6 +50,10 @@ struct ModelRequest {
   // Computes the inner results of denoiser and text encoders again in the backward pass.
   bool gradient_checkpointing = false;
   bool reference_quirks = false;
+  // Only this part will be loaded: files of others may be missing.
+  std::optional<Component> only;
+
+  bool needs(Component part) const { return !only || *only == part; }
 };
 
 // How long guidance acts and how much it may change, where the model's authors limit it.
@@ -99,9 +106,6 @@ struct FamilyInfo {
   LoraArguments lora = plain_lora_arguments();
   PictureTraits pictures = {};
 };
-
-enum class Component { text_encoders, vae, denoiser };
-inline constexpr int kNumComponents = 3;
 
 // What the text says to the denoiser: tensors by name, the batch first ("context": [B, tokens, size]). Each row belongs
 // to one text and does not depend on the others, so that rows can be cached. The names are those of the cache files.

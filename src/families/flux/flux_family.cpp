@@ -32,9 +32,11 @@ std::shared_ptr<const TensorSource> open_part(const std::optional<fs::path>& fil
 class FluxFamily : public ModelFamily {
  public:
   FluxFamily(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request, bool is_chroma)
-      : request_(request),
-        is_chroma_(is_chroma),
-        autoencoder_(request.autoencoder.value_or(fs::path()), "--ae", kFluxLatents, /*clamps_log_variance=*/false) {
+      : request_(request), is_chroma_(is_chroma) {
+    if (request_.needs(Component::vae)) {
+      autoencoder_.emplace(request_.autoencoder.value_or(fs::path()), "--ae", kFluxLatents,
+                           /*clamps_log_variance=*/false);
+    }
     const std::string prefix = flux_prefix(*checkpoint);
     if (is_chroma_) {
       chroma_config_ = read_chroma_config(*checkpoint, prefix);
@@ -43,7 +45,7 @@ class FluxFamily : public ModelFamily {
       config_ = read_flux_config(*checkpoint, prefix);
     }
     transformer_file_ = NameMap(prefix).rule("*", "*").to_model(checkpoint);
-    open_text_encoders();
+    if (request_.needs(Component::text_encoders)) open_text_encoders();
     info_ = make_info();
   }
 
@@ -57,8 +59,8 @@ class FluxFamily : public ModelFamily {
     return text;
   }
 
-  at::Tensor encode_latents(const at::Tensor& images) const override { return autoencoder_.encode(images); }
-  at::Tensor decode_latents(const at::Tensor& latents) const override { return autoencoder_.decode(latents); }
+  at::Tensor encode_latents(const at::Tensor& images) const override { return autoencoder_.value().encode(images); }
+  at::Tensor decode_latents(const at::Tensor& latents) const override { return autoencoder_.value().decode(latents); }
 
   at::Tensor denoise(const DenoiseInput& input) const override {
     DT_CHECK(flux_ || chroma_, "the transformer is loaded");
@@ -107,7 +109,7 @@ class FluxFamily : public ModelFamily {
         t5_->set_gradient_checkpointing(checkpoints);
         break;
       case Component::vae:
-        autoencoder_.load(request_.vae_dtype, request_.device);
+        autoencoder_.value().load(request_.vae_dtype, request_.device);
         break;
       case Component::denoiser:
         if (is_chroma_) {
@@ -128,7 +130,7 @@ class FluxFamily : public ModelFamily {
         t5_ = std::make_unique<T5Encoder>(t5_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
-        autoencoder_.unload();
+        autoencoder_.value().unload();
         break;
       case Component::denoiser:
         flux_.reset();
@@ -175,24 +177,27 @@ class FluxFamily : public ModelFamily {
     info.default_resolution_px = 1024;
     info.bucket_step_px = 64;
     info.latent_channels = config_.in_channels / 4;
-    info.pixels_per_latent = autoencoder_.pixels_per_latent();
-    info.latent_files = autoencoder_.cache_files("_flux.npz");
+    if (autoencoder_) {
+      info.pixels_per_latent = autoencoder_->pixels_per_latent();
+      info.latent_files = autoencoder_->cache_files("_flux.npz");
+    }
     info.text_files = {.suffix = "_flux_te.npz",
                        .arrays = {kPooled, kStates, kPositions, kMask},
                        .flags = {{"apply_t5_attn_mask", request_.masks_t5}}};
-    info.text_encoder_id =
-        fmt::format("{} {} {}{}", clip_file_ ? fingerprint(*clip_file_) : "", fingerprint(*t5_part_.tensors),
-                    t5_length(), clip_config_.uses_quick_gelu ? "" : " exact gelu");
+    info.text_encoder_id = t5_part_.tensors ? fmt::format("{} {} {}{}", clip_file_ ? fingerprint(*clip_file_) : "",
+                                                          fingerprint(*t5_part_.tensors), t5_length(),
+                                                          clip_config_.uses_quick_gelu ? "" : " exact gelu")
+                                            : "";
     info.text_rates = is_chroma_ ? std::vector<TextRateGroup>{{"textencoder 2 ", {2}}}
                                  : std::vector<TextRateGroup>{{"textencoder 1 ", {1}}, {"textencoder 2 ", {2}}};
     info.lora = flux_lora_arguments();
-    info.pictures = picture_traits();
+    info.pictures = picture_traits(info.pixels_per_latent);
     return info;
   }
 
-  PictureTraits picture_traits() const {
+  PictureTraits picture_traits(int64_t pixels_per_latent) const {
     PictureTraits traits;
-    traits.side_step_px = 2 * autoencoder_.pixels_per_latent();
+    traits.side_step_px = 2 * pixels_per_latent;
     traits.num_steps = 20;
     traits.full_num_steps = config_.has_guidance ? 50 : 4;
     traits.scale = 1;
@@ -216,7 +221,7 @@ class FluxFamily : public ModelFamily {
 
   ModelRequest request_;
   bool is_chroma_;
-  AutoencoderPart autoencoder_;
+  std::optional<AutoencoderPart> autoencoder_;  // where pictures are encoded or made
   FluxConfig config_;
   ChromaConfig chroma_config_;
   ClipTextConfig clip_config_;

@@ -21,15 +21,16 @@ constexpr int kDefaultLength = 256;
 
 class LuminaFamily : public ModelFamily {
  public:
-  LuminaFamily(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request)
-      : request_(request),
-        autoencoder_(request.autoencoder.value_or(request.checkpoint), "--ae", kFluxLatents,
-                     /*clamps_log_variance=*/false) {
+  LuminaFamily(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request) : request_(request) {
+    if (request_.needs(Component::vae)) {
+      autoencoder_.emplace(request_.autoencoder.value_or(request_.checkpoint), "--ae", kFluxLatents,
+                           /*clamps_log_variance=*/false);
+    }
     const std::string prefix = lumina_prefix(*checkpoint);
     config_ = read_lumina_config(*checkpoint, prefix);
     // norm_final is in the file and not used.
     transformer_file_ = NameMap(prefix).ignore("norm_final.weight").rule("*", "*").to_model(checkpoint);
-    open_gemma(checkpoint);
+    if (request_.needs(Component::text_encoders)) open_gemma(checkpoint);
     info_ = make_info();
   }
 
@@ -45,8 +46,8 @@ class LuminaFamily : public ModelFamily {
     return encode_lumina_text(*gemma_, tokens, request_.device);
   }
 
-  at::Tensor encode_latents(const at::Tensor& images) const override { return autoencoder_.encode(images); }
-  at::Tensor decode_latents(const at::Tensor& latents) const override { return autoencoder_.decode(latents); }
+  at::Tensor encode_latents(const at::Tensor& images) const override { return autoencoder_.value().encode(images); }
+  at::Tensor decode_latents(const at::Tensor& latents) const override { return autoencoder_.value().decode(latents); }
 
   // The model counts time from noise to data, and so does its velocity point.
   at::Tensor denoise(const DenoiseInput& input) const override {
@@ -85,7 +86,7 @@ class LuminaFamily : public ModelFamily {
         gemma_->set_gradient_checkpointing(request_.gradient_checkpointing);
         break;
       case Component::vae:
-        autoencoder_.load(request_.vae_dtype, request_.device);
+        autoencoder_.value().load(request_.vae_dtype, request_.device);
         break;
       case Component::denoiser:
         nextdit_ = std::make_unique<NextDiT>(config_, *reader(transformer_file_));
@@ -100,7 +101,7 @@ class LuminaFamily : public ModelFamily {
         gemma_ = std::make_unique<Gemma2>(gemma_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
-        autoencoder_.unload();
+        autoencoder_.value().unload();
         break;
       case Component::denoiser:
         nextdit_.reset();
@@ -137,21 +138,26 @@ class LuminaFamily : public ModelFamily {
     info.default_resolution_px = 1024;
     info.bucket_step_px = 64;
     info.latent_channels = config_.in_channels;
-    info.pixels_per_latent = autoencoder_.pixels_per_latent();
-    info.latent_files = autoencoder_.cache_files("_lumina.npz");
+    if (autoencoder_) {
+      info.pixels_per_latent = autoencoder_->pixels_per_latent();
+      info.latent_files = autoencoder_->cache_files("_lumina.npz");
+    }
     info.text_files = {
         .suffix = "_lumina_te.npz", .arrays = {"hidden_state", "attention_mask", "input_ids"}, .flags = {}};
-    info.text_encoder_id = fmt::format("{} {} {}", fingerprint(*gemma_part_.tensors), length(), request_.system_prompt);
+    if (gemma_part_.tensors) {
+      info.text_encoder_id =
+          fmt::format("{} {} {}", fingerprint(*gemma_part_.tensors), length(), request_.system_prompt);
+    }
     info.text_rates = {{"textencoder ", {1}}};
     info.lora = lumina_lora_arguments();
-    info.pictures = picture_traits();
+    info.pictures = picture_traits(info.pixels_per_latent);
     return info;
   }
 
-  PictureTraits picture_traits() const {
+  PictureTraits picture_traits(int64_t pixels_per_latent) const {
     PictureTraits traits;
     traits.side_px = 1024;
-    traits.side_step_px = config_.patch_size * autoencoder_.pixels_per_latent();
+    traits.side_step_px = config_.patch_size * pixels_per_latent;
     traits.num_steps = 36;
     traits.scale = 3.5;
     traits.scales_below_one = true;
@@ -172,7 +178,7 @@ class LuminaFamily : public ModelFamily {
   int length() const { return request_.gemma_length.value_or(kDefaultLength); }
 
   ModelRequest request_;
-  AutoencoderPart autoencoder_;
+  std::optional<AutoencoderPart> autoencoder_;  // where pictures are encoded or made
   NextDiTConfig config_;
   Gemma2Part gemma_part_;
   std::shared_ptr<const TensorSource> transformer_file_;

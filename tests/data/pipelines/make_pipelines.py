@@ -235,6 +235,21 @@ def flux_schnell():
     yield flux("flux_schnell", False, 12, use_dynamic_shifting=False)("flux_schnell", prompts())
 
 
+class MendedChromaPipeline(ChromaPipeline):
+    """0.35 adds its mask to the scores as numbers instead of hiding what it excludes; 0.42 has it so."""
+
+    def _prepare_attention_mask(self, *args, **kwargs):
+        return super()._prepare_attention_mask(*args, **kwargs).bool()
+
+
+def without_the_extra_token(encoder):
+    """0.35 shows T5 the padding token that only the transformer shall see; 0.36 does not."""
+    forward = encoder.forward
+    encoder.forward = lambda ids, attention_mask, **more: forward(
+        ids, attention_mask=(attention_mask.cumsum(1) < attention_mask.sum(1, keepdim=True)).long(), **more)
+    return encoder
+
+
 def chroma():
     torch.manual_seed(0)
     autoencoder = vae("ae", 1, "", **FLUX_LATENTS)
@@ -246,8 +261,8 @@ def chroma():
         if key.startswith("distilled_guidance_layer."):
             ours = key.replace("linear_1", "in_layer").replace("linear_2", "out_layer")
             names[ours.replace(".weight", ".scale") if ".norms." in key else ours] = [key]
-    pipe = ChromaPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(**DYNAMIC), vae=autoencoder, text_encoder=t5(),
+    pipe = MendedChromaPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(**DYNAMIC), vae=autoencoder, text_encoder=without_the_extra_token(t5()),
         tokenizer=t5_tokenizer(), transformer=fill("chroma", 13, model, names))
     settings = prompts(scale=3.0, negative="a dog")
     yield save_run("chroma", lambda: unpack(pipe(
