@@ -102,7 +102,8 @@ class LoraRun {
     if (options_.network.network_weights) network_weights_ = open_weights(*options_.network.network_weights);
     if (options_.state.resume) resumed_ = load_run_state(*options_.state.resume);
     if (options_.sample.sample_prompts) {
-      prompts_ = read_sample_prompts(*options_.sample.sample_prompts, options_.sample.sample_sampler);
+      prompts_ = read_sample_prompts(*options_.sample.sample_prompts, family_->info().pictures,
+                                     options_.sample.sample_sampler);
     }
 
     data_.emplace(dataset_configs(options_, family_->info()), dataset_group_options(options_, family_->info(), seed_));
