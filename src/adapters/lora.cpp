@@ -13,6 +13,7 @@
 #include <regex>
 #include <set>
 
+#include "adapters/lora_file.h"
 #include "adapters/lora_module.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -343,16 +344,9 @@ int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarge
   for (const auto& target : targets) {
     const auto found = dims.find(target.name);
     if (found == dims.end() || !target.layer->is_loaded()) continue;
-    const auto [rank, alpha] = found->second;
-    const at::Tensor down = file.tensor(target.name + std::string(kDown)).to(at::kFloat);
-    const at::Tensor up = file.tensor(target.name + std::string(kUp)).to(at::kFloat);
+    const LoraFactors factors = read_lora_factors(file, target, found->second);
     at::Tensor& weight = target.layer->weight;
-    if (up.numel() != weight.size(0) * rank || up.size(0) != weight.size(0) ||
-        down.numel() * weight.size(0) != weight.numel() * rank) {
-      fail("{}: {} has up {} and down {}, which do not fit the layer's weight {}", file.path().string(), target.name,
-           fmt::join(up.sizes(), "x"), fmt::join(down.sizes(), "x"), fmt::join(weight.sizes(), "x"));
-    }
-    const at::Tensor change = product(up, down, weight.sizes()) * (multiplier * alpha / static_cast<double>(rank));
+    const at::Tensor change = product(factors.up, factors.down, weight.sizes()) * (multiplier * factors.scale);
     // A new tensor: the present one may view a mapped file.
     weight = (weight.to(at::kFloat) + change.to(weight.device())).to(target.layer->dtype());
     ++num_merged;

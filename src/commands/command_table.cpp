@@ -18,11 +18,14 @@
 #include "commands/extract_lora_from_models.h"
 #include "commands/flux_extract_lora.h"
 #include "commands/flux_merge_lora.h"
+#include "commands/flux_minimal_inference.h"
+#include "commands/lumina_minimal_inference.h"
 #include "commands/merge_lora.h"
 #include "commands/merge_lora_old.h"
 #include "commands/merge_models.h"
 #include "commands/merge_sd3_safetensors.h"
 #include "commands/resize_lora.h"
+#include "commands/sd3_minimal_inference.h"
 #include "commands/sdxl_merge_lora.h"
 #include "commands/sdxl_minimal_inference.h"
 #include "commands/show_metadata.h"
@@ -49,6 +52,12 @@ constexpr std::array kCommands = {
     train_row<4>(),
     Command{"sdxl_minimal_inference", kSdxlMinimalInferenceSummary, run_sdxl_minimal_inference,
             sdxl_minimal_inference_page},
+    Command{"flux_minimal_inference", kFluxMinimalInferenceSummary, run_flux_minimal_inference,
+            flux_minimal_inference_page},
+    Command{"sd3_minimal_inference", kSd3MinimalInferenceSummary, run_sd3_minimal_inference,
+            sd3_minimal_inference_page},
+    Command{"lumina_minimal_inference", kLuminaMinimalInferenceSummary, run_lumina_minimal_inference,
+            lumina_minimal_inference_page},
     Command{"cache_latents", kCacheLatentsSummary, run_cache_latents, cache_latents_page},
     Command{"cache_text_encoder_outputs", kCacheTextSummary, run_cache_text_encoder_outputs,
             cache_text_encoder_outputs_page},

@@ -30,10 +30,9 @@ bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<co
     throw UsageError(fmt::format("{} needs {}; `difftune {} --help` explains the options", page.name,
                                  fmt::join(missing, ", "), page.name));
   }
-  // The tools give each processor a piece of work of its own (rows, a layer): LibTorch's threads would meet at a
-  // barrier after every small operation, which takes minutes on a busy machine.
-  at::set_num_threads(1);
   return true;
 }
+
+void give_each_operation_one_thread() { at::set_num_threads(1); }
 
 }  // namespace difftune

@@ -1,4 +1,4 @@
-// The frame of the commands that turn files into files: words in, options filled and checked, then the work.
+// The frame of the commands that do not train: words in, options filled and checked, then the work.
 #pragma once
 
 #include <span>
@@ -13,12 +13,23 @@ namespace difftune {
 // UsageError for a bad command line and for a required option that is missing.
 bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<const std::string> words);
 
-// Runs a tool whose options struct has `OptionTable describe(Options&)`; `work` returns the exit code.
+// The tools that turn files into files give each processor a piece of work of its own (rows, a layer): LibTorch's
+// threads would meet at a barrier after every small operation, which takes minutes on a busy machine.
+void give_each_operation_one_thread();
+
+// Runs a command whose options struct has `OptionTable describe(Options&)`; `work` returns the exit code.
 template <typename Options>
-int run_tool(const CommandPage& page, std::span<const std::string> words, int (*work)(Options&)) {
+int run_with_options(const CommandPage& page, std::span<const std::string> words, int (*work)(Options&)) {
   Options options;
   OptionTable table = describe(options);
   return read_tool_options(page, table, words) ? work(options) : 0;
+}
+
+// The same for a tool that turns files into files.
+template <typename Options>
+int run_tool(const CommandPage& page, std::span<const std::string> words, int (*work)(Options&)) {
+  give_each_operation_one_thread();
+  return run_with_options(page, words, work);
 }
 
 // The Markdown of docs/NAME.md.

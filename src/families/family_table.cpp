@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "families/flux/flux_family.h"
+#include "families/lora_targets.h"
 #include "families/lumina/lumina_family.h"
 #include "families/sd/sd_family.h"
 #include "families/sd3/sd3_family.h"
@@ -88,6 +89,19 @@ RecognisedModel recognise_model(const fs::path& file, std::string_view option) {
   }
   fail("{}: not a checkpoint of a known model family ({} tensors, the first is {})", path, checkpoint->keys().size(),
        checkpoint->keys().empty() ? "none" : checkpoint->keys().front());
+}
+
+void require_lora_for(const TensorSource& lora, const RecognisedModel& model) {
+  constexpr std::string_view kDown = ".lora_down.weight";
+  std::vector<std::string> modules;
+  for (const std::string& key : lora.keys()) {
+    if (key.ends_with(kDown)) modules.push_back(key.substr(0, key.size() - kDown.size()));
+  }
+  const std::string_view family = lora_family_name(modules);
+  // Chroma has FLUX's blocks, and LoRAs of both have the same names.
+  const std::string_view wanted = model.row->matches == is_chroma ? "FLUX.1" : model.row->name;
+  if (family.empty() || family.find(wanted) != family.npos) return;
+  fail("{}: this LoRA is for {}, and the model is {}", lora.path().string(), family, model.row->name);
 }
 
 std::unique_ptr<ModelFamily> open_model(const ModelRequest& request, std::string_view command, bool is_v2,

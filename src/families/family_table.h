@@ -33,6 +33,9 @@ struct RecognisedModel {
 RecognisedModel recognise_model(const fs::path& checkpoint,
                                 std::string_view option = "--pretrained_model_name_or_path");
 
+// Throws UserError where a LoRA's modules are named as those of another family's than the model's.
+void require_lora_for(const TensorSource& lora, const RecognisedModel& model);
+
 // Opens `request.checkpoint` and makes the family that fits. `command` is the one that was called and must be one of
 // the family's; `is_v2` what the user said. Throws UserError where the file is something else, naming what it is and
 // the command that fits.

@@ -23,6 +23,9 @@
 
 namespace difftune {
 
+enum class Component { text_encoders, vae, denoiser };
+inline constexpr int kNumComponents = 3;
+
 // How a command asks for a model. A family that needs more adds its part here.
 struct ModelRequest {
   fs::path checkpoint;          // a single file, or a Diffusers folder
@@ -31,6 +34,7 @@ struct ModelRequest {
   c10::Device device = c10::kCPU;
   c10::ScalarType dtype = c10::kFloat;  // of denoiser and text encoders
   c10::ScalarType vae_dtype = c10::kFloat;
+  std::optional<c10::ScalarType> clip_dtype, t5_dtype, gemma_dtype;  // of single text encoders, else `dtype`
   PredictionType prediction = PredictionType::epsilon;
   int max_token_length = 75;
   std::optional<int> clip_skip;
@@ -40,11 +44,12 @@ struct ModelRequest {
   std::optional<int> t5_length, gemma_length;  // tokens of a caption; without them the family's own
   bool masks_clip = false, masks_t5 = false;   // padding is hidden
   std::string system_prompt;                   // before every caption
+  bool system_prompt_on_negatives = false;     // and before what a picture shall not show
   double position_crop_rate = 0;               // share of steps that see another place of the table of positions
   // Sides of the squares whose area the resolutions of training have: tables of positions are made for them.
   std::vector<int64_t> scaled_position_sizes_px;
   double clip_l_dropout = 0, clip_g_dropout = 0, t5_dropout = 0;  // shares of captions that single encoders do not say
-  double guidance = 3.5;                       // what a guidance-distilled model is told while training
+  double guidance = 3.5;  // what a guidance-distilled model is told while training
   // Computes the inner results of denoiser and text encoders again in the backward pass.
   bool gradient_checkpointing = false;
   bool keeps_checkpoints_on_cpu = false;  // what these keep waits in main memory
@@ -52,6 +57,35 @@ struct ModelRequest {
   bool has_fp8_denoiser = false, has_fp8_text_encoders = false;
   int64_t blocks_to_swap = 0;  // blocks of the denoiser whose weights wait in main memory
   bool reference_quirks = false;
+  // Only this part will be loaded: files of others may be missing.
+  std::optional<Component> only;
+
+  bool needs(Component part) const { return !only || *only == part; }
+};
+
+// How long guidance acts and how much it may change, where the model's authors limit it.
+// Source: Alpha-VLLM/Lumina-Image-2.0, models/model.py, forward_with_cfg.
+struct GuidanceLimits {
+  double end = 0.25;        // it acts as long as less than this share of the way from noise to data is done
+  double largest_norm = 1;  // of the guided prediction, in norms of the unguided one; 0: no limit
+};
+
+// How pictures are made with a model where their prompts do not say it, and what prompts may say.
+struct PictureTraits {
+  int64_t side_px = 512, side_step_px = 8;  // sides are multiples of the step
+  int64_t num_steps = 30;                   // of samples
+  int64_t full_num_steps = 50;              // of pictures for their own sake
+  double scale = 7.5;                       // of classifier-free guidance (arXiv 2207.12598)
+  // Whether a scale below 1 leads away from the prompt. For the others it is no guidance.
+  bool scales_below_one = false;
+  bool has_samplers = true;        // to choose from; else its own sampler makes all pictures
+  std::optional<double> guidance;  // that a guidance-distilled model is told
+  std::optional<GuidanceLimits> limits;
+
+  // How the reference departs from the authors: it draws noise as a sequence of 2 x 2 tokens, and takes shift and scale
+  // off the latents of samples before it decodes them, which takes them off too.
+  bool draws_noise_in_tokens = false;
+  double sample_shift = 0, sample_scale = 1;
 };
 
 // A share of the training's captions that one text encoder does not say: what it gives is zero for them.
@@ -93,18 +127,18 @@ struct FamilyInfo {
   std::vector<TextDropout> text_dropouts;
   // What --network_args of its LoRA may say.
   LoraArguments lora = plain_lora_arguments();
+  PictureTraits pictures = {};
 };
-
-enum class Component { text_encoders, vae, denoiser };
-inline constexpr int kNumComponents = 3;
 
 // What the text says to the denoiser: tensors by name, the batch first ("context": [B, tokens, size]). Each row belongs
 // to one text and does not depend on the others, so that rows can be cached. The names are those of the cache files.
 using Conditioning = TextOutputs;
 
 struct TextBatch {
-  // A cached caption is one whose outputs are kept for all steps.
-  enum class Use { training_caption, cached_caption, sample_prompt };
+  // A cached caption is one whose outputs are kept for all steps. Sample prompts may hold weights in brackets, where
+  // the family's encoders take them; those of single pictures are read as they stand. The second text of either is what
+  // the picture shall not show.
+  enum class Use { training_caption, cached_caption, sample_prompt, picture_prompt };
   std::vector<std::string> texts;
   Use use = Use::training_caption;
   // What the second text encoder reads instead, where a family has several; empty: the same.
@@ -130,6 +164,7 @@ struct SamplerSettings {
   SamplerConfig sampler;
   bool zero_terminal_snr = false;
   int64_t width_px = 0, height_px = 0;
+  std::optional<double> flow_shift = {};  // of a flow model with a fixed one, in place of its own
 };
 
 class ModelFamily {

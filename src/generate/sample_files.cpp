@@ -41,7 +41,7 @@ fs::path make_sample(const ModelFamily& family, SamplePrompt prompt, GenerateOpt
   const fs::path path = files.output_dir / "sample" / name;
   require_writable_folder(path.parent_path(), "--output_dir");
   write_png(path, generate_image(family, prompt, options, text),
-            {{"parameters", sample_parameters(prompt, options.sampler)}});
+            {{"parameters", sample_parameters(prompt, family.info().pictures, options.sampler)}});
   log::info("sample picture {}: {}", path.string(), prompt.prompt);
   return path;
 }
@@ -64,11 +64,13 @@ std::vector<fs::path> generate_samples(const ModelFamily& family, std::span<cons
   return paths;
 }
 
-std::string sample_parameters(const SamplePrompt& prompt, const std::string& default_sampler) {
+std::string sample_parameters(const SamplePrompt& prompt, const PictureTraits& traits,
+                              const std::string& default_sampler) {
   std::string text = prompt.prompt + "\n";
   if (!prompt.negative_prompt.empty()) text += fmt::format("Negative prompt: {}\n", prompt.negative_prompt);
   text += fmt::format("Steps: {}, Sampler: {}, CFG scale: {}, ", prompt.num_steps,
-                      prompt.sampler.value_or(default_sampler), prompt.scale);
+                      traits.has_samplers ? prompt.sampler.value_or(default_sampler) : "euler", prompt.scale);
+  if (prompt.guidance) text += fmt::format("Distilled CFG Scale: {}, ", *prompt.guidance);
   if (prompt.seed) text += fmt::format("Seed: {}, ", *prompt.seed);
   return text + fmt::format("Size: {}x{}", prompt.width_px, prompt.height_px);
 }

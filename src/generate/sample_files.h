@@ -27,6 +27,7 @@ std::vector<fs::path> generate_samples(const ModelFamily& family, std::span<cons
                                        std::span<const Conditioning> texts = {});
 
 // What the PNG text says: prompt, negative prompt, and a line of settings.
-std::string sample_parameters(const SamplePrompt& prompt, const std::string& default_sampler);
+std::string sample_parameters(const SamplePrompt& prompt, const PictureTraits& traits,
+                              const std::string& default_sampler);
 
 }  // namespace difftune

@@ -1,7 +1,6 @@
 #include "generate/sample_prompts.h"
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -14,20 +13,37 @@
 namespace difftune {
 namespace {
 
+// What prompts of a file are read for.
+struct Reading {
+  const PictureTraits& traits;
+  const std::string& default_sampler;
+};
+
+void finish(SamplePrompt& prompt, const Reading& how) {
+  round_sides(prompt, how.traits);
+  check_sampler(prompt, how.traits, how.default_sampler);
+}
+
+PromptValue value_in(TomlReader& table, const PromptField& field) {
+  switch (field.type) {
+    case PromptField::Type::whole:
+      return *table.integer(field.key);
+    case PromptField::Type::real:
+      return *table.number(field.key);
+    default:
+      return *table.string(field.key);
+  }
+}
+
 // Reads the keys of one table on top of what `prompt` says already.
-SamplePrompt read_table(TomlReader& table, SamplePrompt prompt, const std::string& default_sampler) {
+SamplePrompt read_table(TomlReader& table, SamplePrompt prompt, const Reading& how) {
   for (const PromptField& field : prompt_fields()) {
     if (!table.has(field.key)) continue;
-    const PromptValue value = [&]() -> PromptValue {
-      switch (field.type) {
-        case PromptField::Type::whole:
-          return *table.integer(field.key);
-        case PromptField::Type::real:
-          return *table.number(field.key);
-        default:
-          return *table.string(field.key);
-      }
-    }();
+    const PromptValue value = value_in(table, field);
+    if (!applies(field, how.traits)) {
+      log::warning("sample prompts: {} in line {} {}", field.key, table.line_of(field.key), kNotUsed);
+      continue;
+    }
     try {
       field.set(prompt, value);
     } catch (const UserError& error) {
@@ -41,31 +57,14 @@ SamplePrompt read_table(TomlReader& table, SamplePrompt prompt, const std::strin
     log::warning("sample prompts: {} in line {} {}", field.key, table.line_of(field.key), field.message);
   }
   try {
-    check_sampler(prompt, default_sampler);
+    finish(prompt, how);
   } catch (const UserError& error) {
     table.refuse(table.has("sample_steps") ? "sample_steps" : "sample_sampler", error.what());
   }
   return prompt;
 }
 
-PromptValue parse_value(const PromptField& field, std::string_view text) {
-  const auto number = [&](auto value, std::string_view expected) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) fail("expected {}", expected);
-    return value;
-  };
-  switch (field.type) {
-    case PromptField::Type::whole:
-      if (field.key == "seed") return number(uint64_t{}, "a whole number from 0 to 18446744073709551615");
-      return number(int64_t{}, "a whole number");
-    case PromptField::Type::real:
-      return number(double{}, "a number");
-    default:
-      return std::string(text);
-  }
-}
-
-void apply_flag(SamplePrompt& prompt, std::string_view part) {
+void apply_flag(SamplePrompt& prompt, std::string_view part, const PictureTraits& traits) {
   const size_t space = part.find(' ');
   const std::string name = python_lower(part.substr(0, space));
   const std::string_view value =
@@ -73,8 +72,9 @@ void apply_flag(SamplePrompt& prompt, std::string_view part) {
   for (const PromptField& field : prompt_fields()) {
     if (field.flag.empty() || field.flag != name) continue;
     if (value.empty()) fail("--{}: its value is missing", name);
+    if (!applies(field, traits)) return log::warning("sample prompts: --{} {} {}", name, value, kNotUsed);
     try {
-      return field.set(prompt, parse_value(field, value));
+      return field.set(prompt, parse_prompt_value(field, value));
     } catch (const UserError& error) {
       fail("--{} {}: {}", name, value, error.what());
     }
@@ -84,20 +84,19 @@ void apply_flag(SamplePrompt& prompt, std::string_view part) {
     if (field.is_refused) fail("--{} {}: {}", name, value, field.message);
     return log::warning("sample prompts: --{} {} {}", name, value, field.message);
   }
-  fail("unknown flag '--{}', expected one of {}", name, known_flags());
+  fail("unknown flag '--{}', expected one of {}", name, known_flags(traits));
 }
 
-SamplePrompt parse_line(std::string_view line, const std::string& default_sampler) {
+SamplePrompt parse_line(std::string_view line, const Reading& how) {
   const auto parts = split(line, " --");
-  SamplePrompt prompt;
+  SamplePrompt prompt = default_prompt(how.traits);
   prompt.prompt = parts.front();
-  for (size_t i = 1; i < parts.size(); ++i) apply_flag(prompt, parts[i]);
-  check_sampler(prompt, default_sampler);
+  for (size_t i = 1; i < parts.size(); ++i) apply_flag(prompt, parts[i], how.traits);
+  finish(prompt, how);
   return prompt;
 }
 
-std::vector<SamplePrompt> read_lines(const std::string& text, const std::string& file,
-                                     const std::string& default_sampler) {
+std::vector<SamplePrompt> read_lines(const std::string& text, const std::string& file, const Reading& how) {
   std::vector<SamplePrompt> prompts;
   size_t number = 0;
   for (const std::string& line : split(text, "\n")) {
@@ -105,7 +104,7 @@ std::vector<SamplePrompt> read_lines(const std::string& text, const std::string&
     const std::string_view stripped = python_strip(line);
     if (stripped.empty() || line.front() == '#') continue;
     try {
-      prompts.push_back(parse_line(stripped, default_sampler));
+      prompts.push_back(parse_line(stripped, how));
     } catch (const UserError& error) {
       fail("{}:{}: {}", file, number, error.what());
     }
@@ -113,27 +112,25 @@ std::vector<SamplePrompt> read_lines(const std::string& text, const std::string&
   return prompts;
 }
 
-std::vector<SamplePrompt> read_toml(const std::string& text, const std::string& file,
-                                    const std::string& default_sampler) {
+std::vector<SamplePrompt> read_toml(const std::string& text, const std::string& file, const Reading& how) {
   const TomlTable tree = parse_toml_text(text, file);
   TomlReader root(tree, file);
   auto table = root.table("prompt");
   root.finish();
   if (!table) fail("{}: no [prompt]: the file holds no prompts", file);
   auto subsets = table->tables("subset");
-  const SamplePrompt common = read_table(*table, {}, default_sampler);
+  const SamplePrompt common = read_table(*table, default_prompt(how.traits), how);
   table->finish();
   if (subsets.empty()) return {common};
   std::vector<SamplePrompt> prompts;
   for (TomlReader& subset : subsets) {
-    prompts.push_back(read_table(subset, common, default_sampler));
+    prompts.push_back(read_table(subset, common, how));
     subset.finish();
   }
   return prompts;
 }
 
-std::vector<SamplePrompt> read_json(const std::string& text, const std::string& file,
-                                    const std::string& default_sampler) {
+std::vector<SamplePrompt> read_json(const std::string& text, const std::string& file, const Reading& how) {
   nlohmann::ordered_json list;
   try {
     list = nlohmann::ordered_json::parse(text);
@@ -146,7 +143,7 @@ std::vector<SamplePrompt> read_json(const std::string& text, const std::string& 
     const std::string place = fmt::format("{}: prompt {}", file, prompts.size() + 1);
     if (item.is_string()) {
       try {
-        prompts.push_back(parse_line(item.get<std::string>(), default_sampler));
+        prompts.push_back(parse_line(item.get<std::string>(), how));
       } catch (const UserError& error) {
         fail("{}: {}", place, error.what());
       }
@@ -154,7 +151,7 @@ std::vector<SamplePrompt> read_json(const std::string& text, const std::string& 
       const TomlTable table = parse_json_config(item.dump(), file);
       TomlReader reader(table, file, fmt::format("prompt {}", prompts.size() + 1));
       reader.allow("subset");
-      prompts.push_back(read_table(reader, {}, default_sampler));
+      prompts.push_back(read_table(reader, default_prompt(how.traits), how));
       reader.finish();
     } else {
       fail("{}: expected a text or an object, got {}", place, item.type_name());
@@ -176,13 +173,14 @@ std::string read_utf8(const fs::path& path) {
 
 }  // namespace
 
-std::vector<SamplePrompt> read_sample_prompts(const fs::path& path, const std::string& default_sampler) {
+std::vector<SamplePrompt> read_sample_prompts(const fs::path& path, const PictureTraits& traits,
+                                              const std::string& default_sampler) {
   const std::string file = path.string(), extension = python_lower(path.extension().string());
   if (extension != ".txt" && extension != ".toml" && extension != ".json") {
     fail("{}: the name of a file of prompts ends with .txt, .toml or .json", file);
   }
   const auto read = extension == ".txt" ? read_lines : extension == ".toml" ? read_toml : read_json;
-  const std::vector<SamplePrompt> prompts = read(read_utf8(path), file, default_sampler);
+  const std::vector<SamplePrompt> prompts = read(read_utf8(path), file, {traits, default_sampler});
   if (prompts.empty()) fail("{}: holds no prompts", file);
   return prompts;
 }

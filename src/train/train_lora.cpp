@@ -103,7 +103,8 @@ class LoraRun {
     if (options_.network.dim_from_weights) lora_config_.dims_by_module = lora_dims(*network_weights_);
     if (options_.state.resume) resumed_ = load_run_state(*options_.state.resume);
     if (options_.sample.sample_prompts) {
-      prompts_ = read_sample_prompts(*options_.sample.sample_prompts, options_.sample.sample_sampler);
+      prompts_ = read_sample_prompts(*options_.sample.sample_prompts, family_->info().pictures,
+                                     options_.sample.sample_sampler);
     }
 
     data_.emplace(dataset_configs(options_, family_->info()), dataset_group_options(options_, family_->info(), seed_));

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "diffusion/flow_sampler.h"
+#include "families/autoencoder_part.h"
 #include "families/checkpoint_reader.h"
 #include "families/flux/flux_name_map.h"
 #include "families/flux/flux_targets.h"
@@ -14,7 +15,6 @@
 #include "families/sd/sd_name_map.h"
 #include "families/target_names.h"
 #include "families/text/flux_text.h"
-#include "families/vae_file.h"
 #include "nn/parameter_scope.h"
 #include "weights/fingerprint.h"
 #include "weights/open_weights.h"
@@ -24,9 +24,6 @@ namespace {
 
 // Names of the conditioning, which are those of the reference's cache files.
 constexpr const char *kPooled = "l_pooled", *kStates = "t5_out", *kPositions = "txt_ids", *kMask = "t5_attn_mask";
-
-// The autoencoder's latents are stored and trained on as (z - shift) × scale.
-constexpr double kLatentShift = 0.1159, kLatentScale = 0.3611;
 
 std::shared_ptr<const TensorSource> open_part(const std::optional<fs::path>& file, const char* option) {
   if (!file) throw UsageError(fmt::format("{} is missing: the file with this part of the model", option));
@@ -66,17 +63,17 @@ class FluxFamily : public ModelFamily {
   FluxFamily(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request, bool is_chroma)
       : request_(request), is_chroma_(is_chroma) {
     transformer_file_ = bfl_transformer(checkpoint);
+    if (request_.needs(Component::vae)) {
+      autoencoder_.emplace(request_.autoencoder.value_or(fs::path()), "--ae", kFluxLatents,
+                           /*clamps_log_variance=*/false);
+    }
     if (is_chroma_) {
       chroma_config_ = read_chroma_config(*transformer_file_, "");
       config_ = chroma_config_.blocks;
     } else {
       config_ = read_flux_config(*transformer_file_, "");
     }
-    open_text_encoders();
-    VaeFile vae = open_vae_file(request_.autoencoder.value_or(fs::path()), "--ae");
-    vae_file_ = std::move(vae.tensors);
-    vae_config_ = vae.config;
-    vae_config_.clamps_log_variance = false;
+    if (request_.needs(Component::text_encoders)) open_text_encoders();
     info_ = make_info();
   }
 
@@ -93,15 +90,8 @@ class FluxFamily : public ModelFamily {
     return text;
   }
 
-  at::Tensor encode_latents(const at::Tensor& images) const override {
-    DT_CHECK(vae_, "the autoencoder is loaded");
-    return (vae_->encode(images.to(request_.device)).sample() - kLatentShift) * kLatentScale;
-  }
-
-  at::Tensor decode_latents(const at::Tensor& latents) const override {
-    DT_CHECK(vae_, "the autoencoder is loaded");
-    return vae_->decode(latents / kLatentScale + kLatentShift);
-  }
+  at::Tensor encode_latents(const at::Tensor& images) const override { return autoencoder_.value().encode(images); }
+  at::Tensor decode_latents(const at::Tensor& latents) const override { return autoencoder_.value().decode(latents); }
 
   at::Tensor denoise(const DenoiseInput& input) const override {
     DT_CHECK(flux_ || chroma_, "the transformer is loaded");
@@ -123,8 +113,8 @@ class FluxFamily : public ModelFamily {
   std::unique_ptr<Sampler> make_sampler(const SamplerSettings& settings) const override {
     const int64_t token_px = 2 * info_.pixels_per_latent;
     const int64_t num_tokens = (settings.width_px / token_px) * (settings.height_px / token_px);
-    // The reference shifts the schedule of its samples for schnell as well.
-    const bool is_shifted = config_.has_guidance || request_.reference_quirks;
+    // The reference shifts the schedule of its samples during training for schnell as well.
+    const bool is_shifted = config_.has_guidance || settings.sampler.reference_quirks;
     return make_flow_euler_sampler(flux_sigmas(settings.sampler.num_steps, num_tokens, is_shifted));
   }
 
@@ -143,15 +133,14 @@ class FluxFamily : public ModelFamily {
     switch (part) {
       case Component::text_encoders:
         if (!is_chroma_) {
-          clip_ = std::make_unique<ClipText>(clip_config_, *reader(clip_file_));
+          clip_ = std::make_unique<ClipText>(clip_config_, *reader(clip_file_, request_.clip_dtype));
           clip_->set_gradient_checkpointing(checkpoints);
         }
-        t5_ = std::make_unique<T5Encoder>(t5_part_.config, *reader(t5_part_.tensors));
+        t5_ = std::make_unique<T5Encoder>(t5_part_.config, *reader(t5_part_.tensors, request_.t5_dtype));
         t5_->set_gradient_checkpointing(checkpoints);
         break;
       case Component::vae:
-        vae_ = std::make_unique<AutoencoderKL>(vae_config_,
-                                               *make_checkpoint_reader(vae_file_, request_.vae_dtype, request_.device));
+        autoencoder_.value().load(request_.vae_dtype, request_.device);
         break;
       case Component::denoiser:
         if (is_chroma_) {
@@ -172,7 +161,7 @@ class FluxFamily : public ModelFamily {
         if (!has_text_encoder(2)) t5_ = std::make_unique<T5Encoder>(t5_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
-        vae_.reset();
+        autoencoder_.value().unload();
         break;
       case Component::denoiser:
         flux_.reset();
@@ -217,25 +206,42 @@ class FluxFamily : public ModelFamily {
     info.default_resolution_px = 1024;
     info.bucket_step_px = 64;
     info.latent_channels = config_.in_channels / 4;
-    info.pixels_per_latent = vae_config_.downscale();
-    info.latent_files = {.suffix = "_flux.npz",
-                         .num_channels = info.latent_channels,
-                         .pixels_per_latent = info.pixels_per_latent,
-                         .has_sized_names = true};
+    if (autoencoder_) {
+      info.pixels_per_latent = autoencoder_->pixels_per_latent();
+      info.latent_files = autoencoder_->cache_files("_flux.npz");
+    }
     info.text_files = {.suffix = "_flux_te.npz",
                        .arrays = {kPooled, kStates, kPositions, kMask},
                        .flags = {{"apply_t5_attn_mask", request_.masks_t5}}};
-    info.text_encoder_id =
-        fmt::format("{} {} {}{}", clip_file_ ? fingerprint(*clip_file_) : "", fingerprint(*t5_part_.tensors),
-                    t5_length(), clip_config_.uses_quick_gelu ? "" : " exact gelu");
+    info.text_encoder_id = t5_part_.tensors ? fmt::format("{} {} {}{}", clip_file_ ? fingerprint(*clip_file_) : "",
+                                                          fingerprint(*t5_part_.tensors), t5_length(),
+                                                          clip_config_.uses_quick_gelu ? "" : " exact gelu")
+                                            : "";
     info.text_rates = is_chroma_ ? std::vector<TextRateGroup>{{"textencoder 2 ", {2}}}
                                  : std::vector<TextRateGroup>{{"textencoder 1 ", {1}}, {"textencoder 2 ", {2}}};
     info.lora = flux_lora_arguments();
+    info.pictures = picture_traits(info.pixels_per_latent);
     return info;
   }
 
-  std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source) const {
-    return make_checkpoint_reader(source, request_.dtype, request_.device, {.is_fp8 = request_.has_fp8_text_encoders});
+  PictureTraits picture_traits(int64_t pixels_per_latent) const {
+    PictureTraits traits;
+    traits.side_step_px = 2 * pixels_per_latent;
+    traits.num_steps = 20;
+    traits.full_num_steps = config_.has_guidance ? 50 : 4;
+    traits.scale = 1;
+    traits.scales_below_one = true;
+    traits.has_samplers = false;
+    // Chroma was trained with 0; the reference tells it what it tells FLUX.
+    if (config_.has_guidance) traits.guidance = is_chroma_ && !request_.reference_quirks ? 0 : 3.5;
+    traits.draws_noise_in_tokens = request_.reference_quirks;
+    return traits;
+  }
+
+  std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source,
+                                              std::optional<c10::ScalarType> dtype = std::nullopt) const {
+    return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device,
+                                  {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   // Schnell was distilled with 256 tokens.
@@ -243,17 +249,16 @@ class FluxFamily : public ModelFamily {
 
   ModelRequest request_;
   bool is_chroma_;
+  std::optional<AutoencoderPart> autoencoder_;  // where pictures are encoded or made
   FluxConfig config_;
   ChromaConfig chroma_config_;
   ClipTextConfig clip_config_;
-  AutoencoderConfig vae_config_;
   T5Part t5_part_;
-  std::shared_ptr<const TensorSource> transformer_file_, clip_file_, vae_file_;
+  std::shared_ptr<const TensorSource> transformer_file_, clip_file_;
   std::shared_ptr<const ClipTokenizer> clip_tokenizer_;
   std::shared_ptr<const T5Tokenizer> t5_tokenizer_;
   std::unique_ptr<ClipText> clip_;
   std::unique_ptr<T5Encoder> t5_;
-  std::unique_ptr<AutoencoderKL> vae_;
   std::unique_ptr<Flux> flux_;
   std::unique_ptr<Chroma> chroma_;
 };

@@ -5,11 +5,11 @@
 
 #include "base/error.h"
 #include "diffusion/flow_sampler.h"
+#include "families/autoencoder_part.h"
 #include "families/checkpoint_reader.h"
 #include "families/load_denoiser.h"
 #include "families/lumina/lumina_targets.h"
 #include "families/text/lumina_text.h"
-#include "families/vae_file.h"
 #include "nn/parameter_scope.h"
 #include "weights/fingerprint.h"
 #include "weights/open_weights.h"
@@ -17,23 +17,21 @@
 namespace difftune {
 namespace {
 
-// The autoencoder is FLUX's; its latents are stored and trained on as (z - shift) × scale.
-constexpr double kLatentShift = 0.1159, kLatentScale = 0.3611;
 constexpr double kSamplingShift = 6.0;
 constexpr int kDefaultLength = 256;
 
 class LuminaFamily : public ModelFamily {
  public:
   LuminaFamily(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request) : request_(request) {
+    if (request_.needs(Component::vae)) {
+      autoencoder_.emplace(request_.autoencoder.value_or(request_.checkpoint), "--ae", kFluxLatents,
+                           /*clamps_log_variance=*/false);
+    }
     const std::string prefix = lumina_prefix(*checkpoint);
     config_ = read_lumina_config(*checkpoint, prefix);
     // norm_final is in the file and not used.
     transformer_file_ = NameMap(prefix).ignore("norm_final.weight").rule("*", "*").to_model(checkpoint);
-    open_gemma(checkpoint);
-    VaeFile vae = open_vae_file(request_.autoencoder.value_or(request_.checkpoint), "--ae");
-    vae_file_ = std::move(vae.tensors);
-    vae_config_ = vae.config;
-    vae_config_.clamps_log_variance = false;
+    if (request_.needs(Component::text_encoders)) open_gemma(checkpoint);
     info_ = make_info();
   }
 
@@ -41,23 +39,17 @@ class LuminaFamily : public ModelFamily {
     DT_CHECK(is_loaded(Component::text_encoders), "the text encoder is loaded");
     std::vector<std::string> prompts;
     for (size_t i = 0; i < batch.texts.size(); ++i) {
-      // The second text of a picture is what it shall not show.
-      const bool is_negative = batch.use == TextBatch::Use::sample_prompt && i == 1;
-      prompts.push_back(is_negative ? batch.texts[i] : lumina_prompt(request_.system_prompt, batch.texts[i]));
+      const bool is_prompt = batch.use == TextBatch::Use::sample_prompt || batch.use == TextBatch::Use::picture_prompt;
+      const bool is_negative = is_prompt && i == 1;
+      const bool is_bare = is_negative && !request_.system_prompt_on_negatives;
+      prompts.push_back(is_bare ? batch.texts[i] : lumina_prompt(request_.system_prompt, batch.texts[i]));
     }
     const auto tokens = tokenize_lumina_text(*tokenizer_, prompts, length());
     return encode_lumina_text(*gemma_, tokens, request_.device);
   }
 
-  at::Tensor encode_latents(const at::Tensor& images) const override {
-    DT_CHECK(vae_, "the autoencoder is loaded");
-    return (vae_->encode(images.to(request_.device)).sample() - kLatentShift) * kLatentScale;
-  }
-
-  at::Tensor decode_latents(const at::Tensor& latents) const override {
-    DT_CHECK(vae_, "the autoencoder is loaded");
-    return vae_->decode(latents / kLatentScale + kLatentShift);
-  }
+  at::Tensor encode_latents(const at::Tensor& images) const override { return autoencoder_.value().encode(images); }
+  at::Tensor decode_latents(const at::Tensor& latents) const override { return autoencoder_.value().decode(latents); }
 
   // The model counts time from noise to data, and so does its velocity point.
   at::Tensor denoise(const DenoiseInput& input) const override {
@@ -75,10 +67,10 @@ class LuminaFamily : public ModelFamily {
 
   std::unique_ptr<Sampler> make_sampler(const SamplerSettings& settings) const override {
     const int64_t steps = settings.sampler.num_steps;
+    const double shift = settings.flow_shift.value_or(kSamplingShift);
     // The reference's schedule is that of SD3, with the shift in its smallest sigma as well.
-    return make_flow_euler_sampler(
-        request_.reference_quirks ? sd3_sigmas(steps, kSamplingShift) : lumina_sigmas(steps, kSamplingShift),
-        FlowDirection::to_data);
+    return make_flow_euler_sampler(request_.reference_quirks ? sd3_sigmas(steps, shift) : lumina_sigmas(steps, shift),
+                                   FlowDirection::to_data);
   }
 
   std::vector<AdapterTarget> adapter_targets() const override {
@@ -92,12 +84,11 @@ class LuminaFamily : public ModelFamily {
   void read(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        gemma_ = std::make_unique<Gemma2>(gemma_part_.config, *reader(gemma_part_.tensors));
+        gemma_ = std::make_unique<Gemma2>(gemma_part_.config, *reader(gemma_part_.tensors, request_.gemma_dtype));
         gemma_->set_gradient_checkpointing(request_.gradient_checkpointing);
         break;
       case Component::vae:
-        vae_ = std::make_unique<AutoencoderKL>(vae_config_,
-                                               *make_checkpoint_reader(vae_file_, request_.vae_dtype, request_.device));
+        autoencoder_.value().load(request_.vae_dtype, request_.device);
         break;
       case Component::denoiser:
         nextdit_ = load_denoiser<NextDiT>(config_, transformer_file_, request_);
@@ -111,7 +102,7 @@ class LuminaFamily : public ModelFamily {
         if (!has_text_encoder(1)) gemma_ = std::make_unique<Gemma2>(gemma_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
-        vae_.reset();
+        autoencoder_.value().unload();
         break;
       case Component::denoiser:
         nextdit_.reset();
@@ -148,33 +139,53 @@ class LuminaFamily : public ModelFamily {
     info.default_resolution_px = 1024;
     info.bucket_step_px = 64;
     info.latent_channels = config_.in_channels;
-    info.pixels_per_latent = vae_config_.downscale();
-    info.latent_files = {.suffix = "_lumina.npz",
-                         .num_channels = info.latent_channels,
-                         .pixels_per_latent = info.pixels_per_latent,
-                         .has_sized_names = true};
+    if (autoencoder_) {
+      info.pixels_per_latent = autoencoder_->pixels_per_latent();
+      info.latent_files = autoencoder_->cache_files("_lumina.npz");
+    }
     info.text_files = {
         .suffix = "_lumina_te.npz", .arrays = {"hidden_state", "attention_mask", "input_ids"}, .flags = {}};
-    info.text_encoder_id = fmt::format("{} {} {}", fingerprint(*gemma_part_.tensors), length(), request_.system_prompt);
+    if (gemma_part_.tensors) {
+      info.text_encoder_id =
+          fmt::format("{} {} {}", fingerprint(*gemma_part_.tensors), length(), request_.system_prompt);
+    }
     info.text_rates = {{"textencoder ", {1}}};
     info.lora = lumina_lora_arguments(request_.reference_quirks);
+    info.pictures = picture_traits(info.pixels_per_latent);
     return info;
   }
 
-  std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source) const {
-    return make_checkpoint_reader(source, request_.dtype, request_.device, {.is_fp8 = request_.has_fp8_text_encoders});
+  PictureTraits picture_traits(int64_t pixels_per_latent) const {
+    PictureTraits traits;
+    traits.side_px = 1024;
+    traits.side_step_px = config_.patch_size * pixels_per_latent;
+    traits.num_steps = 36;
+    traits.scale = 3.5;
+    traits.scales_below_one = true;
+    traits.has_samplers = false;
+    traits.limits = GuidanceLimits();
+    if (request_.reference_quirks) {
+      traits.sample_shift = kFluxLatents.shift;
+      traits.sample_scale = kFluxLatents.scale;
+    }
+    return traits;
+  }
+
+  std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source,
+                                              std::optional<c10::ScalarType> dtype = std::nullopt) const {
+    return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device,
+                                  {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   int length() const { return request_.gemma_length.value_or(kDefaultLength); }
 
   ModelRequest request_;
+  std::optional<AutoencoderPart> autoencoder_;  // where pictures are encoded or made
   NextDiTConfig config_;
-  AutoencoderConfig vae_config_;
   Gemma2Part gemma_part_;
-  std::shared_ptr<const TensorSource> transformer_file_, vae_file_;
+  std::shared_ptr<const TensorSource> transformer_file_;
   std::shared_ptr<const GemmaTokenizer> tokenizer_;
   std::unique_ptr<Gemma2> gemma_;
-  std::unique_ptr<AutoencoderKL> vae_;
   std::unique_ptr<NextDiT> nextdit_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "diffusion/flow_sampler.h"
+#include "families/autoencoder_part.h"
 #include "families/checkpoint_reader.h"
 #include "families/checkpoint_shapes.h"
 #include "families/load_denoiser.h"
@@ -13,7 +14,6 @@
 #include "families/sd3/sd3_targets.h"
 #include "families/target_names.h"
 #include "families/text/sd3_text.h"
-#include "families/vae_file.h"
 #include "nn/parameter_scope.h"
 #include "nn/random_state.h"
 #include "weights/fingerprint.h"
@@ -29,21 +29,15 @@ class Sd3Family : public ModelFamily {
  public:
   Sd3Family(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request)
       : checkpoint_(std::move(checkpoint)), request_(request) {
+    if (request_.needs(Component::vae)) {
+      autoencoder_.emplace(request_.vae.value_or(request_.checkpoint), "--vae", LatentRange(),
+                           /*clamps_log_variance=*/true);
+    }
     const std::string prefix = sd3_prefix(*checkpoint_);
     config_ = read_sd3_config(*checkpoint_, prefix);
     config_.exchanges_self_attention_heads = request_.reference_quirks;
     transformer_file_ = NameMap(prefix).rule("*", "*").to_model(checkpoint_);
-    clip_l_file_ = open_clip("clip_l", request_.clip_l);
-    clip_g_file_ = open_clip("clip_g", request_.clip_g);
-    clip_l_config_ = read_clip(*clip_l_file_);
-    clip_g_config_ = read_clip(*clip_g_file_);
-    clip_g_config_.uses_quick_gelu = false;
-    clip_l_tokenizer_ = load_clip_tokenizer(kClipLId, request_.tokenizer_folder);
-    clip_g_tokenizer_ = load_clip_tokenizer(kClipGId, request_.tokenizer_folder);
-    open_t5();
-    VaeFile vae = open_vae_file(request_.vae.value_or(request_.checkpoint), "--vae");
-    vae_file_ = std::move(vae.tensors);
-    vae_config_ = vae.config;
+    if (request_.needs(Component::text_encoders)) open_text_encoders();
     info_ = make_info();
   }
 
@@ -63,15 +57,8 @@ class Sd3Family : public ModelFamily {
     return text;
   }
 
-  at::Tensor encode_latents(const at::Tensor& images) const override {
-    DT_CHECK(vae_, "the autoencoder is loaded");
-    return vae_->encode(images.to(request_.device)).sample();
-  }
-
-  at::Tensor decode_latents(const at::Tensor& latents) const override {
-    DT_CHECK(vae_, "the autoencoder is loaded");
-    return vae_->decode(latents);
-  }
+  at::Tensor encode_latents(const at::Tensor& images) const override { return autoencoder_.value().encode(images); }
+  at::Tensor decode_latents(const at::Tensor& latents) const override { return autoencoder_.value().decode(latents); }
 
   at::Tensor denoise(const DenoiseInput& input) const override {
     DT_CHECK(mmdit_, "the transformer is loaded");
@@ -119,8 +106,7 @@ class Sd3Family : public ModelFamily {
         t5_->set_gradient_checkpointing(request_.gradient_checkpointing);
         break;
       case Component::vae:
-        vae_ = std::make_unique<AutoencoderKL>(vae_config_,
-                                               *make_checkpoint_reader(vae_file_, request_.vae_dtype, request_.device));
+        autoencoder_.value().load(request_.vae_dtype, request_.device);
         break;
       case Component::denoiser:
         mmdit_ = load_denoiser<MMDiT>(config_, transformer_file_, request_);
@@ -140,7 +126,7 @@ class Sd3Family : public ModelFamily {
         if (!has_text_encoder(3)) t5_ = std::make_unique<T5Encoder>(t5_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
-        vae_.reset();
+        autoencoder_.value().unload();
         break;
       case Component::denoiser:
         mmdit_.reset();
@@ -149,6 +135,17 @@ class Sd3Family : public ModelFamily {
   }
 
  private:
+  void open_text_encoders() {
+    clip_l_file_ = open_clip("clip_l", request_.clip_l);
+    clip_g_file_ = open_clip("clip_g", request_.clip_g);
+    clip_l_config_ = read_clip(*clip_l_file_);
+    clip_g_config_ = read_clip(*clip_g_file_);
+    clip_g_config_.uses_quick_gelu = false;
+    clip_l_tokenizer_ = load_clip_tokenizer(kClipLId, request_.tokenizer_folder);
+    clip_g_tokenizer_ = load_clip_tokenizer(kClipGId, request_.tokenizer_folder);
+    open_t5();
+  }
+
   // CLIP in a file of its own, or in the checkpoint.
   std::shared_ptr<const TensorSource> open_clip(const std::string& name, const std::optional<fs::path>& path) const {
     if (path) {
@@ -185,7 +182,7 @@ class Sd3Family : public ModelFamily {
   ScaledPositions scaled_positions() const {
     std::vector<int64_t> patches;
     for (const int64_t side_px : request_.scaled_position_sizes_px) {
-      patches.push_back(side_px / vae_config_.downscale() / config_.patch_size);
+      patches.push_back(side_px / info_.pixels_per_latent / config_.patch_size);
     }
     return ScaledPositions(std::move(patches), config_.hidden_size);
   }
@@ -221,23 +218,27 @@ class Sd3Family : public ModelFamily {
     info.latent_shift = 0.0609;
     info.latent_scale = 1.5305;
     info.latent_channels = config_.in_channels;
-    info.pixels_per_latent = vae_config_.downscale();
-    info.latent_files = {.suffix = "_sd3.npz",
-                         .num_channels = info.latent_channels,
-                         .pixels_per_latent = info.pixels_per_latent,
-                         .has_sized_names = true};
+    if (autoencoder_) {
+      info.pixels_per_latent = autoencoder_->pixels_per_latent();
+      info.latent_files = autoencoder_->cache_files("_sd3.npz");
+    }
     info.text_files = {
         .suffix = "_sd3_te.npz",
         .arrays = {"lg_out", "lg_pooled", "t5_out", "clip_l_attn_mask", "clip_g_attn_mask", "t5_attn_mask"},
         .flags = {{"apply_lg_attn_mask", request_.masks_clip}, {"apply_t5_attn_mask", request_.masks_t5}}};
-    info.text_encoder_id = fmt::format("{} {} {} {}", fingerprint(*clip_l_file_), fingerprint(*clip_g_file_),
-                                       fingerprint(*t5_part_.tensors), t5_length());
+    if (t5_part_.tensors) {
+      info.text_encoder_id = fmt::format("{} {} {} {}", fingerprint(*clip_l_file_), fingerprint(*clip_g_file_),
+                                         fingerprint(*t5_part_.tensors), t5_length());
+    }
     // CLIP-G's rate is logged under the name of the first in the reference.
     info.text_rates = {{"textencoder 1 ", {1}},
                        {request_.reference_quirks ? "textencoder 1 " : "textencoder 2 ", {2}},
                        {"textencoder 3 ", {3}}};
     info.text_dropouts = dropouts();
     info.lora = sd3_lora_arguments();
+    info.pictures.side_step_px = config_.patch_size * info.pixels_per_latent;
+    info.pictures.scales_below_one = true;
+    info.pictures.has_samplers = false;
     return info;
   }
 
@@ -247,17 +248,16 @@ class Sd3Family : public ModelFamily {
 
   int t5_length() const { return request_.t5_length.value_or(256); }
 
-  std::shared_ptr<const TensorSource> checkpoint_, transformer_file_, clip_l_file_, clip_g_file_, vae_file_;
+  std::shared_ptr<const TensorSource> checkpoint_, transformer_file_, clip_l_file_, clip_g_file_;
   ModelRequest request_;
+  std::optional<AutoencoderPart> autoencoder_;  // where pictures are encoded or made
   MMDiTConfig config_;
   ClipTextConfig clip_l_config_, clip_g_config_;
-  AutoencoderConfig vae_config_;
   T5Part t5_part_;
   std::shared_ptr<const ClipTokenizer> clip_l_tokenizer_, clip_g_tokenizer_;
   std::shared_ptr<const T5Tokenizer> t5_tokenizer_;
   std::unique_ptr<ClipText> clip_l_, clip_g_;
   std::unique_ptr<T5Encoder> t5_;
-  std::unique_ptr<AutoencoderKL> vae_;
   std::unique_ptr<MMDiT> mmdit_;
 };
 

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 HERE = Path(__file__).parent
-sys.path.insert(0, sys.argv[1])
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
 
 
 def randomize(model):
@@ -54,9 +55,14 @@ def case(file, model, names, inputs, outputs, watched, buffers=None):
     return weights
 
 
-def swapped_halves(name):
+class swapped_halves:
     """Diffusers stores (scale, shift) where the published models have (shift, scale)."""
-    return lambda tensors: torch.cat(tensors[name].chunk(2)[::-1])
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, tensors):
+        return torch.cat(tensors[self.name].chunk(2)[::-1])
 
 
 def flux_names(num_double, num_single, has_guidance):
@@ -252,14 +258,9 @@ def sd3_heads():
     save_file({"heads": heads, "attended": attended} | tables, HERE / "sd3_reference.safetensors")
 
 
-def lumina():
-    from diffusers import Lumina2Transformer2DModel
-
-    model = randomize(Lumina2Transformer2DModel(
-        sample_size=8, patch_size=2, in_channels=4, hidden_size=24, num_layers=2, num_refiner_layers=1,
-        num_attention_heads=4, num_kv_heads=2, multiple_of=8, norm_eps=1e-5, axes_dim_rope=(2, 2, 2),
-        axes_lens=(16, 16, 16), cap_feat_dim=20))
-    names = {"norm_final.weight": lambda tensors: torch.ones(24)}
+def lumina_names(num_refiners, num_layers):
+    """Without norm_final, which is in the checkpoint, and without use."""
+    names = {}
 
     def layer(ours, *theirs, kinds=("weight", "bias")):
         for kind in kinds:
@@ -273,7 +274,7 @@ def lumina():
     layer("t_embedder.mlp.2", "time_caption_embed.timestep_embedder.linear_2")
     plain("cap_embedder.0", "time_caption_embed.caption_embedder.0")
     layer("cap_embedder.1", "time_caption_embed.caption_embedder.1")
-    for group, count in (("context_refiner", 1), ("noise_refiner", 1), ("layers", 2)):
+    for group, count in (("context_refiner", num_refiners), ("noise_refiner", num_refiners), ("layers", num_layers)):
         for i in range(count):
             a = f"{group}.{i}"
             plain(f"{a}.attention.qkv", *(f"{a}.attn.to_{x}" for x in "qkv"))
@@ -290,13 +291,22 @@ def lumina():
                 layer(f"{a}.adaLN_modulation.1", f"{a}.norm1.linear")
     layer("final_layer.adaLN_modulation.1", "norm_out.linear_1")
     layer("final_layer.linear", "norm_out.linear_2")
-    del names["norm_final.weight"]  # in the checkpoint, and without use
+    return names
+
+
+def lumina():
+    from diffusers import Lumina2Transformer2DModel
+
+    model = randomize(Lumina2Transformer2DModel(
+        sample_size=8, patch_size=2, in_channels=4, hidden_size=24, num_layers=2, num_refiner_layers=1,
+        num_attention_heads=4, num_kv_heads=2, multiple_of=8, norm_eps=1e-5, axes_dim_rope=(2, 2, 2),
+        axes_lens=(16, 16, 16), cap_feat_dim=20))
     inputs = {"latents": torch.randn(2, 4, 6, 4).requires_grad_(), "timesteps": torch.tensor([0.07, 0.8]),
               "caption": torch.randn(2, 5, 20).requires_grad_(),
               "caption_mask": torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]])}
     out = model(inputs["latents"], inputs["timesteps"], inputs["caption"], inputs["caption_mask"].bool(),
                 return_dict=False)[0]
-    case("lumina", model, names, inputs, {"prediction": out},
+    case("lumina", model, lumina_names(1, 2), inputs, {"prediction": out},
          ["x_embedder.weight", "t_embedder.mlp.2.weight", "cap_embedder.0.weight", "cap_embedder.1.weight",
           "context_refiner.0.attention.qkv.weight", "noise_refiner.0.adaLN_modulation.1.weight",
           "layers.0.attention.k_norm.weight", "layers.1.feed_forward.w2.weight", "layers.1.ffn_norm2.weight",
@@ -307,7 +317,8 @@ CASES = {"flux_dev": lambda: flux("flux_dev", True, 16, (4, 6, 6)),
          "flux_schnell": lambda: flux("flux_schnell", False, 8, (4, 2, 2)), "chroma": chroma,
          "sd3_medium": lambda: sd3("sd3_medium", 0, False), "sd35_medium": lambda: sd3("sd35_medium", 1, True),
          "sd3_reference": sd3_heads, "lumina": lumina}
-for number, (name, make) in enumerate(CASES.items()):
-    if len(sys.argv) < 3 or name in sys.argv[2:]:
-        torch.manual_seed(100 + number)
-        make()
+if __name__ == "__main__":
+    for number, (name, make) in enumerate(CASES.items()):
+        if len(sys.argv) < 3 or name in sys.argv[2:]:
+            torch.manual_seed(100 + number)
+            make()

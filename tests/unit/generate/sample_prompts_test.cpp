@@ -17,7 +17,7 @@ fs::path write(const std::string& name, const std::string& text) {
 
 std::string refusal(const std::string& name, const std::string& text, const std::string& sampler = "ddim") {
   try {
-    read_sample_prompts(write(name, text), sampler);
+    read_sample_prompts(write(name, text), {}, sampler);
   } catch (const UserError& error) {
     return error.what();
   }

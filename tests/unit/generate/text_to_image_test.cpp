@@ -142,7 +142,7 @@ TEST(SampleFilesTest, pictures_are_named_and_carry_their_settings) {
   EXPECT_THAT(epoch[1].filename().string(), testing::MatchesRegex("mine_e000003_01_[0-9]{14}\\.png"));
   EXPECT_EQ(read_image(epoch[0]), generate_image(*family, prompts[0]));
   EXPECT_THAT(read_file(epoch[0]), testing::HasSubstr("parameters"));
-  EXPECT_EQ(sample_parameters(prompts[0], "ddim"),
+  EXPECT_EQ(sample_parameters(prompts[0], family->info().pictures, "ddim"),
             "a cat\nNegative prompt: red\nSteps: 2, Sampler: ddim, CFG scale: 7.5, Seed: 1, Size: 96x64");
   const auto step = generate_samples(*family, {prompts.data(), 1}, {}, {.output_dir = folder, .step = 40});
   ASSERT_EQ(step.size(), 1);

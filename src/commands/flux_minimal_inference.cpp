@@ -1,0 +1,100 @@
+#include "commands/flux_minimal_inference.h"
+
+#include <array>
+
+#include "base/error.h"
+#include "commands/minimal_inference.h"
+#include "commands/run_tool.h"
+#include "nn/device.h"
+#include "options/inference/flux_minimal_inference_options.h"
+
+namespace difftune {
+namespace {
+
+using Options = FluxMinimalInferenceOptions;
+
+constexpr std::array kFlags = {DialogueFlag{"w", "width"},          DialogueFlag{"h", "height"},
+                               DialogueFlag{"s", "sample_steps"},   DialogueFlag{"d", "seed"},
+                               DialogueFlag{"g", "guidance_scale"}, DialogueFlag{"n", "negative_prompt"},
+                               DialogueFlag{"c", "scale"}};
+
+CommandPage page() {
+  return {.name = "flux_minimal_inference",
+          .summary = std::string(kFluxMinimalInferenceSummary),
+          .example =
+              "difftune flux_minimal_inference --ckpt_path flux1-dev.safetensors --clip_l clip_l.safetensors --t5xxl "
+              "t5xxl_fp16.safetensors --ae ae.safetensors --prompt \"a cat in the snow\" --lora_weights "
+              "\"my_lora.safetensors;0.8\" --output_dir pictures"};
+}
+
+void check(const Options& options) {
+  const bool is_chroma = options.model_type == "chroma";
+  const auto require = [](const std::optional<std::string>& file, const char* option, const char* what) {
+    if (!file) throw UsageError(fmt::format("{} is missing: the file with {}", option, what));
+  };
+  if (!is_chroma) require(options.clip_l, "--clip_l", "the text encoder CLIP ViT-L");
+  require(options.t5xxl, "--t5xxl", "the text encoder T5 v1.1 XXL");
+  require(options.ae, "--ae", "the autoencoder");
+  if (is_chroma && !options.apply_t5_attn_mask) {
+    throw UsageError("--model_type chroma needs --apply_t5_attn_mask: the model was trained with it");
+  }
+}
+
+ModelRequest request_of(const Options& options) {
+  ModelRequest request;
+  request.device = nn::training_device();
+  const auto type = [&](const char* option, const std::optional<std::string>& name) {
+    return parse_float_type(name ? option : "--dtype", name.value_or(options.dtype), request.device);
+  };
+  request.checkpoint = options.ckpt_path;
+  if (options.clip_l && options.model_type != "chroma") request.clip_l = *options.clip_l;
+  request.t5xxl = *options.t5xxl;
+  request.autoencoder = *options.ae;
+  request.masks_t5 = options.apply_t5_attn_mask;
+  request.dtype = type("--flux_dtype", options.flux_dtype);
+  request.clip_dtype = type("--clip_l_dtype", options.clip_l_dtype);
+  request.t5_dtype = type("--t5xxl_dtype", options.t5xxl_dtype);
+  request.vae_dtype = type("--ae_dtype", options.ae_dtype);
+  if (options.picture.tokenizer_cache_dir) request.tokenizer_folder = *options.picture.tokenizer_cache_dir;
+  request.reference_quirks = options.picture.reference_quirks;
+  return request;
+}
+
+void set_prompt(const Options& options, SamplePrompt& prompt, const PictureTraits& traits) {
+  prompt.negative_prompt = options.negative_prompt.value_or("");
+  prompt.width_px = options.width;
+  prompt.height_px = options.height;
+  prompt.num_steps = options.steps.value_or(traits.full_num_steps);
+  if (options.seed) prompt.seed = static_cast<uint64_t>(*options.seed);
+  // The option's default stands for the family's value.
+  const bool is_default = options.guidance == Options().guidance;
+  if (traits.guidance && !is_default) prompt.guidance = options.guidance;
+  // The reference takes an empty negative prompt for no guidance.
+  const bool is_guided = !options.picture.reference_quirks || !prompt.negative_prompt.empty();
+  prompt.scale = is_guided ? options.cfg_scale.value() : 1.0;
+}
+
+int work(Options& options) {
+  check(options);
+  InferenceJob job{.options = options.picture};
+  job.request = request_of(options);
+  job.command =
+      options.model_type == "chroma" ? "flux_minimal_inference --model_type chroma" : "flux_minimal_inference";
+  if (options.picture.reference_quirks) {
+    job.how.noise_dtype = parse_float_type("--dtype", options.dtype, job.request.device);
+  }
+  job.set_prompt = [&](SamplePrompt& prompt, const PictureTraits& traits) { set_prompt(options, prompt, traits); };
+  job.ask = [](const SamplePrompt& start, const PictureTraits& traits) {
+    return ask_for_prompt(start, kFlags, traits);
+  };
+  return run_inference(job);
+}
+
+}  // namespace
+
+int run_flux_minimal_inference(std::span<const std::string> words) {
+  return run_with_options<Options>(page(), words, work);
+}
+std::string flux_minimal_inference_page() { return tool_page<Options>(page()); }
+
+}  // namespace difftune

@@ -1,0 +1,176 @@
+// Latents and pictures of every family against those of diffusers' pipelines on the same tiny weights, seed and sampler
+// (tests/data/pipelines/make_pipelines.py made both).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "families/family_table.h"
+#include "generate/picture_maker.h"
+#include "tiny_checkpoint.h"
+#include "weights/open_weights.h"
+
+namespace difftune {
+namespace {
+
+nlohmann::json recorded_run(const std::string& name) {
+  for (const auto& run : nlohmann::json::parse(read_file(kPipelineData / "runs.json"))) {
+    if (run.at("name") == name) return run;
+  }
+  ADD_FAILURE() << "no run " << name;
+  return {};
+}
+
+double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+  return a.to(at::kDouble).sub(b.to(at::kDouble)).abs().max().item<double>();
+}
+
+class PipelinesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / ("pipelines_" + std::string(test_name()));
+    fs::remove_all(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  fs::path file(const std::string& name, const std::vector<std::string>& layouts) {
+    return write_tiny_checkpoint(folder_ / (name + ".safetensors"), layouts);
+  }
+  fs::path file(const std::string& layout) { return file(layout, {layout}); }
+
+  ModelRequest flux_request(const std::string& layout) {
+    ModelRequest request;
+    request.checkpoint = file(layout);
+    request.clip_l = file("clip_l");
+    request.t5xxl = file("t5");
+    request.autoencoder = file("ae");
+    return request;
+  }
+
+  ModelRequest sd3_request() {
+    ModelRequest request;
+    request.checkpoint = file("sd3", {"sd3", "sd3_vae"});
+    request.clip_l = file("clip_l_projected");
+    request.clip_g = file("clip_g");
+    request.t5xxl = file("t5");
+    return request;
+  }
+
+  ModelRequest lumina_request() {
+    ModelRequest request;
+    request.checkpoint = file("lumina");
+    request.gemma2 = file("gemma2");
+    request.autoencoder = file("ae");
+    request.tokenizer_folder = folder_;
+    fs::create_directories(folder_ / "google_gemma-2-2b");
+    fs::copy_file(fs::path(TEST_DATA_DIR) / "text/small_gemma.model", folder_ / "google_gemma-2-2b/tokenizer.model",
+                  fs::copy_options::overwrite_existing);
+    return request;
+  }
+
+  ModelRequest sdxl_request() {
+    const auto part = [&](const char* name, const char* layout, const char* weights, const char* config) {
+      write_tiny_checkpoint(folder_ / "sdxl" / name / weights, {layout});
+      write_file_atomically(folder_ / "sdxl" / name / "config.json", config);
+    };
+    part("unet", "sdxl_unet", "diffusion_pytorch_model.safetensors",
+         R"({"attention_head_dim": [1, 1], "norm_num_groups": 32})");
+    part("vae", "sdxl_vae", "diffusion_pytorch_model.safetensors", R"({"norm_num_groups": 32})");
+    part("text_encoder", "sdxl_text_encoder", "model.safetensors",
+         R"({"num_attention_heads": 1, "hidden_act": "quick_gelu"})");
+    part("text_encoder_2", "sdxl_text_encoder_2", "model.safetensors",
+         R"({"num_attention_heads": 1, "hidden_act": "gelu"})");
+    write_file_atomically(folder_ / "sdxl/model_index.json", R"({"_class_name": "StableDiffusionXLPipeline"})");
+    ModelRequest request;
+    request.checkpoint = folder_ / "sdxl";
+    return request;
+  }
+
+  static SamplePrompt prompt_of(const nlohmann::json& run, const PictureTraits& traits) {
+    SamplePrompt prompt = default_prompt(traits);
+    prompt.prompt = run.at("prompt");
+    prompt.negative_prompt = run.at("negative_prompt");
+    prompt.width_px = 96;
+    prompt.height_px = 64;
+    prompt.num_steps = run.at("steps");
+    prompt.scale = run.at("scale");
+    prompt.seed = run.at("seed").get<uint64_t>();
+    if (run.contains("second_prompt")) prompt.second_prompt = run.at("second_prompt");
+    if (run.contains("guidance")) prompt.guidance = run.at("guidance");
+    if (run.contains("trunc")) prompt.limits = GuidanceLimits{run.at("trunc"), run.at("renorm")};
+    return prompt;
+  }
+
+  // `tolerance` is relative to the largest latent.
+  static void expect_same_as_diffusers(const std::string& name, const std::string& command, const ModelRequest& request,
+                                       double tolerance = 1e-5) {
+    const auto run = recorded_run(name);
+    GenerateOptions how;
+    how.sampler = "euler";
+    PictureMaker maker(open_model(request, command, false), {}, {.how = how});
+    const SamplePrompt prompt = prompt_of(run, maker.family().info().pictures);
+    const at::Tensor latents = maker.make_latents(prompt);
+    const auto recorded = open_weights(kPipelineData / (name + ".safetensors"));
+    const at::Tensor expected = recorded->tensor("latents");
+    ASSERT_EQ(latents.sizes(), expected.sizes());
+    const double error = largest_difference(latents, expected) / expected.abs().max().item<double>();
+    RecordProperty("latents_error", std::to_string(error));
+    EXPECT_LT(error, tolerance);
+    expect_same_picture(maker.decode(expected), recorded->tensor("image"));
+  }
+
+  static void expect_same_picture(const Image& image, const at::Tensor& expected) {
+    ASSERT_EQ(image.height_px, expected.size(0));
+    ASSERT_EQ(image.width_px, expected.size(1));
+    const auto* pixels = expected.const_data_ptr<uint8_t>();
+    size_t num_other = 0;
+    for (size_t i = 0; i < image.pixels.size(); ++i) {
+      const int difference = std::abs(int{image.pixels[i]} - int{pixels[i]});
+      ASSERT_LE(difference, 1);
+      num_other += difference != 0 ? 1 : 0;
+    }
+    EXPECT_LT(num_other, 10) << "values that sit on the edge between two bytes";
+  }
+
+  fs::path folder_;
+
+ private:
+  static const char* test_name() { return testing::UnitTest::GetInstance()->current_test_info()->name(); }
+};
+
+TEST_F(PipelinesTest, sdxl) { expect_same_as_diffusers("sdxl", "sdxl_minimal_inference", sdxl_request()); }
+
+TEST_F(PipelinesTest, flux_dev) {
+  expect_same_as_diffusers("flux_dev", "flux_minimal_inference", flux_request("flux_dev"));
+}
+
+TEST_F(PipelinesTest, flux_dev_with_a_negative_prompt) {
+  expect_same_as_diffusers("flux_dev_guided", "flux_minimal_inference", flux_request("flux_dev"));
+}
+
+TEST_F(PipelinesTest, flux_schnell) {
+  expect_same_as_diffusers("flux_schnell", "flux_minimal_inference", flux_request("flux_schnell"));
+}
+
+TEST_F(PipelinesTest, chroma) {
+  ModelRequest request = flux_request("chroma");
+  request.clip_l.reset();
+  request.masks_t5 = true;
+  expect_same_as_diffusers("chroma", "flux_minimal_inference --model_type chroma", request);
+}
+
+TEST_F(PipelinesTest, sd3) { expect_same_as_diffusers("sd3", "sd3_minimal_inference", sd3_request()); }
+
+TEST_F(PipelinesTest, lumina) {
+  ModelRequest request = lumina_request();
+  request.system_prompt = recorded_run("lumina").at("system_prompt");
+  expect_same_as_diffusers("lumina", "lumina_minimal_inference", request);
+}
+
+TEST_F(PipelinesTest, lumina_with_its_authors_limits_of_guidance) {
+  ModelRequest request = lumina_request();
+  request.system_prompt = recorded_run("lumina_limited").at("system_prompt");
+  expect_same_as_diffusers("lumina_limited", "lumina_minimal_inference", request);
+}
+
+}  // namespace
+}  // namespace difftune
