@@ -38,7 +38,8 @@ class LuminaFamily : public ModelFamily {
     DT_CHECK(is_loaded(Component::text_encoders), "the text encoder is loaded");
     std::vector<std::string> prompts;
     for (size_t i = 0; i < batch.texts.size(); ++i) {
-      const bool is_negative = batch.use != TextBatch::Use::training_caption && i == 1;
+      const bool is_picture = batch.use == TextBatch::Use::sample_prompt || batch.use == TextBatch::Use::picture_prompt;
+      const bool is_negative = is_picture && i == 1;
       const bool is_bare = is_negative && !request_.system_prompt_on_negatives;
       prompts.push_back(is_bare ? batch.texts[i] : lumina_prompt(request_.system_prompt, batch.texts[i]));
     }
