@@ -10,7 +10,7 @@ namespace difftune {
 inline constexpr std::string_view kCacheLatentsSummary =
     "Encodes the images of a dataset into .npz files beside them, for training runs to come.";
 inline constexpr std::string_view kCacheTextSummary =
-    "Encodes the captions of a dataset into .npz files beside the images, for SDXL training runs to come.";
+    "Encodes the captions of a dataset into .npz files beside the images, for training runs to come.";
 
 int run_cache_latents(std::span<const std::string> words);
 std::string cache_latents_page();

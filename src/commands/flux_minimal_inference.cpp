@@ -6,6 +6,7 @@
 #include "commands/minimal_inference.h"
 #include "commands/run_tool.h"
 #include "nn/device.h"
+#include "nn/float_type.h"
 #include "options/inference/flux_minimal_inference_options.h"
 
 namespace difftune {
@@ -44,7 +45,7 @@ ModelRequest request_of(const Options& options) {
   ModelRequest request;
   request.device = nn::training_device();
   const auto type = [&](const char* option, const std::optional<std::string>& name) {
-    return parse_float_type(name ? option : "--dtype", name.value_or(options.dtype), request.device);
+    return nn::parse_float_type(name ? option : "--dtype", name.value_or(options.dtype), request.device);
   };
   request.checkpoint = options.ckpt_path;
   if (options.clip_l && options.model_type != "chroma") request.clip_l = *options.clip_l;
@@ -81,7 +82,7 @@ int work(Options& options) {
   job.command =
       options.model_type == "chroma" ? "flux_minimal_inference --model_type chroma" : "flux_minimal_inference";
   if (options.picture.reference_quirks) {
-    job.how.noise_dtype = parse_float_type("--dtype", options.dtype, job.request.device);
+    job.how.noise_dtype = nn::parse_float_type("--dtype", options.dtype, job.request.device);
   }
   job.set_prompt = [&](SamplePrompt& prompt, const PictureTraits& traits) { set_prompt(options, prompt, traits); };
   job.ask = [](const SamplePrompt& start, const PictureTraits& traits) {

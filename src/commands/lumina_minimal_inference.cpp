@@ -6,6 +6,7 @@
 #include "commands/minimal_inference.h"
 #include "commands/run_tool.h"
 #include "nn/device.h"
+#include "nn/float_type.h"
 #include "options/inference/lumina_minimal_inference_options.h"
 
 namespace difftune {
@@ -48,9 +49,9 @@ ModelRequest request_of(const Options& options) {
   request.checkpoint = options.pretrained_model_name_or_path;
   request.gemma2 = options.gemma2_path;
   request.autoencoder = options.ae_path;
-  request.dtype = parse_float_type("--dtype", options.dtype, request.device);
-  request.gemma_dtype = parse_float_type("--gemma2_dtype", options.gemma2_dtype, request.device);
-  request.vae_dtype = parse_float_type("--ae_dtype", options.ae_dtype, request.device);
+  request.dtype = nn::parse_float_type("--dtype", options.dtype, request.device);
+  request.gemma_dtype = nn::parse_float_type("--gemma2_dtype", options.gemma2_dtype, request.device);
+  request.vae_dtype = nn::parse_float_type("--ae_dtype", options.ae_dtype, request.device);
   request.gemma_length = static_cast<int>(options.gemma2_max_token_length);
   request.system_prompt = options.system_prompt;
   request.system_prompt_on_negatives = options.add_system_prompt_to_negative_prompt;

@@ -134,22 +134,6 @@ int run_inference(InferenceJob& job) {
   return 0;
 }
 
-c10::ScalarType parse_float_type(std::string_view option, const std::string& name, c10::Device device) {
-  if (name == "float32" || name == "fp32" || name == "float") return c10::kFloat;
-  if (name == "bfloat16" || name == "bf16") return c10::kBFloat16;
-  if (name == "float16" || name == "fp16") {
-    if (device.is_cpu())
-      throw UsageError(fmt::format("{} {}: needs a GPU: on a CPU use bfloat16 or float32", option, name));
-    return c10::kHalf;
-  }
-  if (name.starts_with("fp8")) {
-    throw UsageError(fmt::format(
-        "{} {}: weights are not turned into fp8 here; a checkpoint that holds them is kept so with bfloat16", option,
-        name));
-  }
-  throw UsageError(fmt::format("{} {}: expected float32, bfloat16 or float16", option, name));
-}
-
 std::optional<std::string> ask_line(std::string_view question) {
   fmt::print("{}", question);
   std::fflush(stdout);

@@ -39,9 +39,6 @@ struct InferenceJob {
 // Returns the exit code.
 int run_inference(InferenceJob& job);
 
-// The number format that an option names. Throws UsageError for another name, and for float16 on a CPU.
-c10::ScalarType parse_float_type(std::string_view option, const std::string& name, c10::Device device);
-
 // The answer to a question on the terminal; nullopt at the end of the input.
 std::optional<std::string> ask_line(std::string_view question);
 // A dialogue of one line a prompt, see parse_typed_prompt(). An empty line ends it, or with an `end_word` is passed

@@ -6,6 +6,7 @@
 #include "commands/minimal_inference.h"
 #include "commands/run_tool.h"
 #include "nn/device.h"
+#include "nn/float_type.h"
 #include "options/inference/sd3_minimal_inference_options.h"
 
 namespace difftune {
@@ -43,7 +44,7 @@ ModelRequest request_of(const Options& options) {
   request.masks_clip = options.apply_lg_attn_mask;
   request.masks_t5 = options.apply_t5_attn_mask;
   if (options.bf16) request.dtype = c10::kBFloat16;
-  if (options.fp16) request.dtype = parse_float_type("--fp16:", "float16", request.device);
+  if (options.fp16) request.dtype = nn::parse_float_type("--fp16:", "float16", request.device);
   request.vae_dtype = request.dtype;
   request.tokenizer_folder = path(options.picture.tokenizer_cache_dir);
   request.reference_quirks = options.picture.reference_quirks;

@@ -135,9 +135,9 @@ struct FamilyInfo {
 using Conditioning = TextOutputs;
 
 struct TextBatch {
-  // A cached caption is one whose outputs are kept for all steps. Sample prompts may hold weights in brackets, where
-  // the family's encoders take them; those of single pictures are read as they stand. The second text of either is what
-  // the picture shall not show.
+  // Sample prompts may hold weights in brackets, where the family's encoders take them; those of single pictures are
+  // read as they stand. The second text of either is what the picture shall not show. A cached caption is one whose
+  // outputs are kept for all steps.
   enum class Use { training_caption, cached_caption, sample_prompt, picture_prompt };
   std::vector<std::string> texts;
   Use use = Use::training_caption;

@@ -70,7 +70,7 @@ constexpr const char* kNotHere[] = {"deepspeed",
                                     "max_validation_steps"};
 
 // What has an effect on either cache; the rest belongs to training.
-constexpr std::array<std::string_view, 55> kUsed = {"pretrained_model_name_or_path",
+constexpr std::array<std::string_view, 70> kUsed = {"pretrained_model_name_or_path",
                                                     "v2",
                                                     "vae",
                                                     "no_half_vae",
@@ -124,36 +124,41 @@ constexpr std::array<std::string_view, 55> kUsed = {"pretrained_model_name_or_pa
                                                     "reference_quirks",
                                                     "sdxl",
                                                     "skip_existing",
-                                                    "disable_mmap_load_safetensors"};
+                                                    "disable_mmap_load_safetensors",
+                                                    "flux",
+                                                    "sd3",
+                                                    "lumina",
+                                                    "model_type",
+                                                    "clip_l",
+                                                    "clip_g",
+                                                    "t5xxl",
+                                                    "gemma2",
+                                                    "ae",
+                                                    "t5xxl_max_token_length",
+                                                    "gemma2_max_token_length",
+                                                    "apply_t5_attn_mask",
+                                                    "apply_lg_attn_mask",
+                                                    "system_prompt",
+                                                    "t5xxl_dtype"};
 
-constexpr const char* kFluxOnly[] = {
-    "flux", "clip_l", "t5xxl", "ae", "t5xxl_max_token_length", "apply_t5_attn_mask", "model_type"};
-
-void describe(FluxCacheOptions& o, OptionTable& table) {
-  table.group("FLUX");
-  table.add("clip_l", &o.clip_l, "The CLIP-L text encoder's file.", {.metavar = "FILE"});
-  table.add("t5xxl", &o.t5xxl, "The T5-XXL text encoder's file.", {.metavar = "FILE"});
-  table.add("ae", &o.ae, "The autoencoder's file.", {.metavar = "FILE"});
-  table.add("controlnet_model_name_or_path", &o.controlnet_model_name_or_path, "A ControlNet's file.",
-            {.metavar = "FILE"});
-  table.add("model_type", &o.model_type, "The kind of the model.", {.choices = {"flux", "chroma"}});
-  table.add("t5xxl_max_token_length", &o.t5xxl_max_token_length, "Tokens that T5 reads of a caption.",
+// What the reference's scripts have of FLUX, and what the other transformers need besides.
+void describe_transformers(CacheOptions& options, OptionTable& table) {
+  TransformerOptions& parts = options.train.transformer;
+  describe_flux(parts, table);
+  table.remove("split_mode");
+  describe_weighting(options.train.flow, table);
+  describe_sampling(options.train.flow, table, {"sigma", "uniform", "sigmoid", "shift", "flux_shift"});
+  table.group("Model");
+  table.add("clip_g", &parts.clip_g, "File with the text encoder CLIP ViT-bigG, where a SD3 checkpoint has none.");
+  table.add("gemma2", &parts.gemma2, "File with the text encoder Gemma 2 2B, for Lumina.");
+  table.group("Text encoder");
+  table.add("apply_lg_attn_mask", &parts.apply_lg_attn_mask, "Hide the padding behind a caption from CLIP; for SD3.");
+  table.add("gemma2_max_token_length", &parts.gemma2_max_token_length, "Tokens of a caption that Gemma sees.",
             {.unit = "tokens", .minimum = 1});
-  table.add("apply_t5_attn_mask", &o.apply_t5_attn_mask, "Leave padding out of T5's attention.");
-  table.add("guidance_scale", &o.guidance_scale, "Guidance that the model is told in training.");
-  table.add("timestep_sampling", &o.timestep_sampling, "How timesteps are drawn in training.",
-            {.choices = {"sigma", "uniform", "sigmoid", "shift", "flux_shift"}});
-  table.add("sigmoid_scale", &o.sigmoid_scale, "Spread of sigmoid timesteps.");
-  table.add("model_prediction_type", &o.model_prediction_type, "How the model's output is read in training.",
-            {.choices = {"raw", "additive", "sigma_scaled"}});
-  table.add("discrete_flow_shift", &o.discrete_flow_shift, "Shift of the timesteps towards noise.");
-  table.add("weighting_scheme", &o.weighting_scheme, "Weight of timesteps in training.",
-            {.choices = {"sigma_sqrt", "logit_normal", "mode", "cosmap", "none", "uniform"}});
-  table.add("logit_mean", &o.logit_mean, "Mean of logit_normal timesteps.");
-  table.add("logit_std", &o.logit_std, "Deviation of logit_normal timesteps.");
-  table.add("mode_scale", &o.mode_scale, "Strength of mode timesteps.");
-  table.add("blocks_to_swap", &o.blocks_to_swap, "Blocks of the model that wait in main memory.", {.minimum = 0});
+  table.add("system_prompt", &parts.system_prompt, "Text before every caption, for Lumina.");
 }
+
+constexpr std::string_view kKinds = "--sdxl, --flux, --sd3 or --lumina";
 
 }  // namespace
 
@@ -164,10 +169,12 @@ OptionTable describe(CacheOptions& options, CacheCommand command) {
   describe(options.train.text_cache, table);
   describe_text_encoder_batch_size(options.train.text_cache, table);
   describe(options.train.loading, table);
-  describe(options.flux_options, table);
+  describe_transformers(options, table);
   table.group("Model");
   table.add("sdxl", &options.sdxl, "The model is Stable Diffusion XL.");
-  table.add("flux", &options.flux, "The model is FLUX.1.");
+  table.add("flux", &options.flux, "The model is FLUX.1, or with --model_type chroma Chroma.");
+  table.add("sd3", &options.sd3, "The model is Stable Diffusion 3 or 3.5.");
+  table.add("lumina", &options.lumina, "The model is Lumina-Image 2.0.");
   if (command == CacheCommand::text) {
     table.add("t5xxl_dtype", &options.t5xxl_dtype, "The dtype that T5-XXL runs in.");
   }
@@ -180,9 +187,24 @@ OptionTable describe(CacheOptions& options, CacheCommand command) {
     if (!is_used && spec.availability == Availability::available) idle.push_back(spec.name);
   }
   for (const auto& name : idle) table.no_effect(name, "it belongs to training, and the cache does not depend on it");
-  for (const char* name : kFluxOnly) table.later(name, "FLUX is planned here; this command caches SD and SDXL");
-  if (command == CacheCommand::text) table.later("t5xxl_dtype", "FLUX is planned here; this command caches SDXL");
   return table;
+}
+
+std::string_view train_command_name(const CacheOptions& options) {
+  if (options.sdxl) return "sdxl_train_network";
+  if (options.sd3) return "sd3_train_network";
+  if (options.lumina) return "lumina_train_network";
+  if (!options.flux) return "train_network";
+  return options.train.transformer.model_type == "chroma" ? "flux_train_network --model_type chroma"
+                                                          : "flux_train_network";
+}
+
+std::string_view kind_flags(std::string_view train_command) {
+  if (train_command == "sdxl_train_network") return "--sdxl";
+  if (train_command == "sd3_train_network") return "--sd3";
+  if (train_command == "lumina_train_network") return "--lumina";
+  if (train_command == "flux_train_network") return "--flux";
+  return train_command == "train_network" ? "" : "--flux --model_type chroma";
 }
 
 std::vector<Remark> validate(CacheOptions& options, CacheCommand command) {
@@ -191,10 +213,13 @@ std::vector<Remark> validate(CacheOptions& options, CacheCommand command) {
   if (train.model.pretrained_model_name_or_path.empty()) {
     throw UsageError("--pretrained_model_name_or_path is missing: a .safetensors or .ckpt file, or a diffusers folder");
   }
-  if (command == CacheCommand::text && !options.sdxl) {
-    throw UsageError("cache_text_encoder_outputs works for Stable Diffusion XL: add --sdxl");
+  const int num_kinds = options.sdxl + options.flux + options.sd3 + options.lumina;
+  if (num_kinds > 1) throw UsageError(fmt::format("{} exclude each other", kKinds));
+  if (command == CacheCommand::text && num_kinds == 0) {
+    throw UsageError(fmt::format(
+        "text encoder outputs of Stable Diffusion 1.x and 2.x are not cached: for another model add {}", kKinds));
   }
-  if (options.sdxl && train.model.v2) throw UsageError("--v2 does not go with --sdxl");
+  if (num_kinds > 0 && train.model.v2) throw UsageError(fmt::format("--v2 does not go with {}", kKinds));
   if (!train.dataset.dataset_config && !train.dataset.train_data_dir) {
     throw UsageError("there are no images: give --dataset_config FILE, or --train_data_dir DIR");
   }

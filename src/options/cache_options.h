@@ -11,32 +11,20 @@
 
 namespace difftune {
 
-// Of FLUX, which these commands do not cache yet.
-struct FluxCacheOptions {
-  std::string weighting_scheme = "uniform";
-  Number logit_mean = 0.0, logit_std = 1.0, mode_scale = 1.29;
-  std::optional<int64_t> blocks_to_swap;
-  std::optional<std::string> clip_l, t5xxl, ae, controlnet_model_name_or_path;
-  std::optional<int64_t> t5xxl_max_token_length;
-  bool apply_t5_attn_mask = false;
-  Number guidance_scale = 3.5;
-  std::string timestep_sampling = "sigma";
-  Number sigmoid_scale = 1.0;
-  std::string model_prediction_type = "sigma_scaled";
-  Number discrete_flow_shift = 3.0;
-  std::string model_type = "flux";
-};
-
 struct CacheOptions {
   TrainNetworkOptions train;
-  FluxCacheOptions flux_options;
-  bool sdxl = false;
-  bool flux = false;
+  bool sdxl = false, flux = false;  // the reference's
+  bool sd3 = false, lumina = false;
   bool skip_existing = false;
   std::optional<std::string> t5xxl_dtype;  // cache_text_encoder_outputs alone
 };
 
 enum class CacheCommand { latents, text };
+
+// The training command whose options and models these are: "sdxl_train_network" for --sdxl.
+std::string_view train_command_name(const CacheOptions& options);
+// The reverse: "--sdxl"; "" for SD 1.x and 2.x, which need no flag.
+std::string_view kind_flags(std::string_view train_command);
 
 // Options that only matter to training are accepted and say so.
 OptionTable describe(CacheOptions& options, CacheCommand command);

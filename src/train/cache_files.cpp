@@ -5,6 +5,7 @@
 #include "data/text_cache.h"
 #include "families/family_table.h"
 #include "nn/device.h"
+#include "nn/float_type.h"
 #include "nn/pooled_allocator.h"
 #include "nn/random_state.h"
 #include "train/fill_caches.h"
@@ -14,9 +15,20 @@ namespace difftune {
 namespace {
 
 // The family of the checkpoint; the flags must say which one it is, as the reference cannot tell.
-std::unique_ptr<ModelFamily> open_for_cache(const CacheOptions& options, c10::Device device) {
-  const ModelRequest request = model_request(options.train, device);
-  return open_model(request, options.sdxl ? "sdxl_train_network" : "train_network", options.train.model.v2);
+std::unique_ptr<ModelFamily> open_for_cache(const CacheOptions& options, CacheCommand command, c10::Device device) {
+  ModelRequest request = model_request(options.train, device);
+  request.only = command == CacheCommand::latents ? Component::vae : Component::text_encoders;
+  if (options.t5xxl_dtype) request.t5_dtype = nn::parse_float_type("--t5xxl_dtype", *options.t5xxl_dtype, device);
+  const std::string_view wanted = train_command_name(options);
+  if (const FamilyRow& found = *recognise_model(request.checkpoint).row; found.train_command != wanted) {
+    const auto flags = [](std::string_view train_command) {
+      const std::string_view given = kind_flags(train_command);
+      return given.empty() ? std::string("no such option") : std::string(given);
+    };
+    fail("{}: this is {}, which needs {}, and {} is given", request.checkpoint.string(), found.name,
+         flags(found.train_command), flags(wanted));
+  }
+  return open_model(request, wanted, options.train.model.v2);
 }
 
 }  // namespace
@@ -25,7 +37,7 @@ int make_cache_files(const CacheOptions& options, CacheCommand command) {
   nn::use_pooled_memory();
   const TrainNetworkOptions& train = options.train;
   const c10::Device device = nn::training_device();
-  const auto family = open_for_cache(options, device);
+  const auto family = open_for_cache(options, command, device);
   const int64_t seed = train.training.seed.value_or(0);
   DatasetGroup data(dataset_configs(train, family->info()), dataset_group_options(train, family->info(), seed));
   if (command == CacheCommand::text) require_fixed_captions(data);

@@ -9,7 +9,7 @@ from harness import DIFFTUNE, CliTest, main
 from tiny_models import FAMILIES, TinyModel, largest_difference, pixels
 
 
-class Inference(CliTest):
+class PictureTest(CliTest):
     def setUp(self):
         super().setUp()
         # The models are so small that threads would wait for each other most of the time.
@@ -38,6 +38,8 @@ class Inference(CliTest):
                 "--optimizer_type", "AdamW", "--console_log_level", "WARNING", *more)
         return self.out / f"{name}.safetensors"
 
+
+class Families(PictureTest):
     def check_family(self, family):
         model = TinyModel(self.folder / "models", family)
         plain = self.picture(model, "plain")
@@ -66,10 +68,10 @@ class Inference(CliTest):
 
 
 for each in FAMILIES:
-    setattr(Inference, f"test_{each}", lambda self, family=each: self.check_family(family))
+    setattr(Families, f"test_{each}", lambda self, family=each: self.check_family(family))
 
 
-class Dialogue(Inference):
+class Dialogue(PictureTest):
     def test_prompts_that_are_typed_in(self):
         model = TinyModel(self.folder / "models", "flux")
         plain = self.picture(model, "plain")
@@ -98,7 +100,7 @@ class Dialogue(Inference):
         self.assertEqual(len(list((self.folder / "typed").iterdir())), 1, result.stderr)
 
 
-class Refused(Inference):
+class Refused(PictureTest):
     def setUp(self):
         super().setUp()
         self.tiny = TinyModel(self.folder / "models", "flux")

@@ -34,7 +34,7 @@ class Sdxl(CliTest):
         self.refused(["cache_text_encoder_outputs", "--pretrained_model_name_or_path", self.model, "--train_data_dir",
                       self.images, "--resolution", "64"], "add --sdxl", code=2)
         self.refused(["cache_latents", "--pretrained_model_name_or_path", self.model, "--train_data_dir", self.images,
-                      "--resolution", "64", "--flux"], "--flux", code=2)
+                      "--resolution", "64", "--flux"], "Stable Diffusion 1.x", "--flux is given", code=1)
 
 
 if __name__ == "__main__":

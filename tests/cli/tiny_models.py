@@ -64,7 +64,7 @@ class TinyModel:
 
     def _make_lumina(self):
         tokenizer = self.folder / "google_gemma-2-2b"
-        tokenizer.mkdir(exist_ok=True)
+        tokenizer.mkdir(parents=True, exist_ok=True)
         shutil.copy(DATA / "text/small_gemma.model", tokenizer / "tokenizer.model")
         model, gemma, ae = self._file("lumina"), self._file("gemma2"), self._file("ae")
         self.train = ["lumina_train_network", "--pretrained_model_name_or_path", model, "--gemma2", gemma, "--ae", ae,

@@ -62,11 +62,11 @@ class FluxFamily : public ModelFamily {
  public:
   FluxFamily(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request, bool is_chroma)
       : request_(request), is_chroma_(is_chroma) {
-    transformer_file_ = bfl_transformer(checkpoint);
     if (request_.needs(Component::vae)) {
       autoencoder_.emplace(request_.autoencoder.value_or(fs::path()), "--ae", kFluxLatents,
                            /*clamps_log_variance=*/false);
     }
+    transformer_file_ = bfl_transformer(checkpoint);
     if (is_chroma_) {
       chroma_config_ = read_chroma_config(*transformer_file_, "");
       config_ = chroma_config_.blocks;
@@ -213,12 +213,13 @@ class FluxFamily : public ModelFamily {
     info.text_files = {.suffix = "_flux_te.npz",
                        .arrays = {kPooled, kStates, kPositions, kMask},
                        .flags = {{"apply_t5_attn_mask", request_.masks_t5}}};
-    info.text_encoder_id = t5_part_.tensors ? fmt::format("{} {} {}{}", clip_file_ ? fingerprint(*clip_file_) : "",
-                                                          fingerprint(*t5_part_.tensors), t5_length(),
-                                                          clip_config_.uses_quick_gelu ? "" : " exact gelu")
-                                            : "";
-    info.text_rates = is_chroma_ ? std::vector<TextRateGroup>{{"textencoder 2 ", {2}}}
-                                 : std::vector<TextRateGroup>{{"textencoder 1 ", {1}}, {"textencoder 2 ", {2}}};
+    if (t5_part_.tensors) {
+      const std::string clip = clip_file_ ? fingerprint(*clip_file_) : "";
+      info.text_encoder_id = fmt::format("{} {} {}{}", clip, fingerprint(*t5_part_.tensors), t5_length(),
+                                         clip_config_.uses_quick_gelu ? "" : " exact gelu");
+    }
+    if (!is_chroma_) info.text_rates = {{"textencoder 1 ", {1}}, {"textencoder 2 ", {2}}};
+    if (is_chroma_) info.text_rates = {{"textencoder 2 ", {2}}};
     info.lora = flux_lora_arguments();
     info.pictures = picture_traits(info.pixels_per_latent);
     return info;
@@ -239,7 +240,7 @@ class FluxFamily : public ModelFamily {
   }
 
   std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source,
-                                              std::optional<c10::ScalarType> dtype = std::nullopt) const {
+                                              std::optional<c10::ScalarType> dtype) const {
     return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device,
                                   {.is_fp8 = request_.has_fp8_text_encoders});
   }

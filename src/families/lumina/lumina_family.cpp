@@ -37,10 +37,10 @@ class LuminaFamily : public ModelFamily {
 
   Conditioning encode_text(const TextBatch& batch) const override {
     DT_CHECK(is_loaded(Component::text_encoders), "the text encoder is loaded");
+    const bool has_negative = batch.use == TextBatch::Use::sample_prompt || batch.use == TextBatch::Use::picture_prompt;
     std::vector<std::string> prompts;
     for (size_t i = 0; i < batch.texts.size(); ++i) {
-      const bool is_prompt = batch.use == TextBatch::Use::sample_prompt || batch.use == TextBatch::Use::picture_prompt;
-      const bool is_negative = is_prompt && i == 1;
+      const bool is_negative = has_negative && i == 1;
       const bool is_bare = is_negative && !request_.system_prompt_on_negatives;
       prompts.push_back(is_bare ? batch.texts[i] : lumina_prompt(request_.system_prompt, batch.texts[i]));
     }
@@ -172,7 +172,7 @@ class LuminaFamily : public ModelFamily {
   }
 
   std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source,
-                                              std::optional<c10::ScalarType> dtype = std::nullopt) const {
+                                              std::optional<c10::ScalarType> dtype) const {
     return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device,
                                   {.is_fp8 = request_.has_fp8_text_encoders});
   }

@@ -38,9 +38,4 @@ void describe_size(int64_t& width, int64_t& height, OptionTable& table, const st
 OptionTraits step_traits() { return {.unit = "steps", .minimum = 1, .maximum = 1000}; }
 OptionTraits seed_traits() { return {.minimum = 0, .maximum = 4294967295.0}; }
 
-const std::vector<std::string>& float_type_names() {
-  static const std::vector<std::string> names = {"float32", "fp32", "float", "bfloat16", "bf16", "float16", "fp16"};
-  return names;
-}
-
 }  // namespace difftune

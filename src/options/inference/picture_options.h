@@ -32,7 +32,4 @@ void describe_size(int64_t& width, int64_t& height, OptionTable& table, const st
 OptionTraits step_traits();
 OptionTraits seed_traits();
 
-// The names of number formats that the reference's options take.
-const std::vector<std::string>& float_type_names();
-
 }  // namespace difftune
