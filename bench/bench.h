@@ -45,5 +45,6 @@ const std::vector<Benchmark>& benchmarks();
 void run_convolutions(const Settings& settings);
 void run_unet_step(const Settings& settings);
 void run_vae_encode(const Settings& settings);
+void run_weight_tools(const Settings& settings);
 
 }  // namespace difftune::bench

@@ -1,4 +1,5 @@
-// Draws the pictures that the demo learns from: draw_zorbs FOLDER writes zorb_01.png, zorb_01.txt, ...
+// Draws the pictures of the demo: draw_zorbs FOLDER writes 10_zorb/zorb_01.png, zorb_01.txt, ..., from which it learns,
+// and 1_shape/..., which keep what the base knows.
 #include <fmt/format.h>
 
 #include <array>
@@ -13,19 +14,36 @@
 namespace difftune::tiny {
 namespace {
 
+constexpr int kNumShapes = 30;
+
+void write_pair(const fs::path& stem, const Image& picture, const std::string& caption) {
+  write_png(stem.string() + ".png", picture);
+  write_file_atomically(stem.string() + ".txt", caption + "\n");
+}
+
 void draw_zorbs(const fs::path& folder) {
   fs::create_directories(folder);
   PythonRandom random(2026);
   int number = 0;
   for (size_t place = 0; place < places().size(); ++place) {
-    // Each place twice, on different backgrounds.
-    for (const size_t shift : {size_t{0}, size_t{2}}) {
+    // Each place on three backgrounds.
+    for (const size_t shift : {size_t{0}, size_t{2}, size_t{3}}) {
       const size_t background = (place + shift) % background_colours().size();
-      const std::string name = fmt::format("zorb_{:02}", ++number);
-      write_png(folder / (name + ".png"), paint_zorb(place, background, kPictureSizePx, random));
-      write_file_atomically(folder / (name + ".txt"), fmt::format("a zorb {}, {} background\n", places()[place].phrase,
-                                                                  background_colours()[background].name));
+      write_pair(
+          folder / fmt::format("zorb_{:02}", ++number), paint_zorb(place, background, kPictureSizePx, random),
+          fmt::format("a zorb {}, {} background", places()[place].phrase, background_colours()[background].name));
     }
+  }
+}
+
+void draw_shapes(const fs::path& folder) {
+  fs::create_directories(folder);
+  PythonRandom random(2027);
+  for (int number = 1; number <= kNumShapes; ++number) {
+    Scene scene = draw_scene(random);
+    scene.shape = static_cast<size_t>(number) % shapes().size();
+    scene.background = static_cast<size_t>(number) % background_colours().size();
+    write_pair(folder / fmt::format("shape_{:02}", number), paint(scene, kPictureSizePx, random), describe(scene));
   }
 }
 
@@ -35,7 +53,9 @@ void draw_zorbs(const fs::path& folder) {
 int main(int argc, char** argv) {
   try {
     if (argc != 2) difftune::fail("usage: draw_zorbs FOLDER");
-    difftune::tiny::draw_zorbs(argv[1]);
+    const difftune::fs::path folder = argv[1];
+    difftune::tiny::draw_zorbs(folder / "10_zorb");
+    difftune::tiny::draw_shapes(folder / "1_shape");
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "draw_zorbs: {}\n", error.what());

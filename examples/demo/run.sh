@@ -14,6 +14,6 @@ cmake --build "$build" --target demo_grid
   --network_module networks.lora --network_dim 16 --network_alpha 16 \
   --network_args conv_dim=16 conv_alpha=16 \
   --learning_rate 2e-3 --lr_scheduler cosine --optimizer_type AdamW \
-  --max_train_steps 400 --cache_latents --seed 1
+  --max_train_steps 800 --cache_latents --seed 1
 "$build/examples/demo_grid" assets/tiny-sd.safetensors "$out/zorb.safetensors" examples/demo/prompts.txt "$out/grid.png"
 echo "the pictures, without and with the LoRA: $out/grid.png"

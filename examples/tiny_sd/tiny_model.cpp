@@ -131,11 +131,9 @@ at::Tensor encode_captions(const ClipText& text, const std::vector<std::string>&
   return text.final_layer_norm(text.forward(at::stack(rows)).hidden_states.back());
 }
 
-std::vector<at::Tensor> trainable_parameters(const nn::ModelIndex& index, std::string_view except) {
+std::vector<at::Tensor> trainable_parameters(const nn::ModelIndex& index) {
   std::vector<at::Tensor> parameters;
-  for (const auto& parameter : index.parameters) {
-    if (!parameter.path.ends_with(except)) parameters.push_back(*parameter.tensor);
-  }
+  for (const auto& parameter : index.parameters) parameters.push_back(*parameter.tensor);
   return parameters;
 }
 

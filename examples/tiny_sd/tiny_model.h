@@ -39,7 +39,7 @@ std::vector<Image> to_pictures(const at::Tensor& tensor);
 // What the U-Net is told by captions: [B, 77, size].
 at::Tensor encode_captions(const ClipText& text, const std::vector<std::string>& captions);
 
-// The tensors of `index`, each of which will get a gradient; those whose path ends in `except` stay as they are.
-std::vector<at::Tensor> trainable_parameters(const nn::ModelIndex& index, std::string_view except = "(none)");
+// All tensors of `index`, each of which will get a gradient.
+std::vector<at::Tensor> trainable_parameters(const nn::ModelIndex& index);
 
 }  // namespace difftune::tiny

@@ -18,6 +18,7 @@ namespace {
 constexpr int kNumPictures = 4096;
 constexpr int kEncodeBatch = 64;
 constexpr double kEmptyCaptionRate = 0.1;
+constexpr double kLargestWeight = 20;
 
 struct Pictures {
   std::vector<Scene> scenes;
@@ -50,16 +51,14 @@ void train_denoiser(TinyModel& model, const TrainSettings& settings) {
   PythonRandom random(settings.seed);
   const Pictures pictures = encode_pictures(*model.vae, random);
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(settings.seed);
-  // Little is asked of a prediction of noise where there is much of it, and everything of the picture left without it.
-  DdpmObjectiveConfig config;
-  config.loss.debiased_estimation_loss = true;
-  const DdpmObjective objective(config);
+  const DdpmObjective objective({});
+  // What a caption says matters where there is more noise than picture. There an error of the noise is weighted as the
+  // error of the picture that is left without it.
+  const at::Tensor weights = objective.schedule().snr().reciprocal().clamp(1, kLargestWeight);
 
-  auto parameters = trainable_parameters(model.unet->index());
-  for (const auto& parameter : trainable_parameters(model.text->index(), "token_embedding.weight")) {
-    parameters.push_back(parameter);
-  }
-  AveragedAdamW optimizer(std::move(parameters), settings);
+  // The text encoder stays what start_from_words made it: trained along, it forgot the shapes, which bring less than
+  // colours, before the U-Net had found a use for them.
+  AveragedAdamW optimizer(trainable_parameters(model.unet->index()), settings);
   Progress progress("denoiser", settings.num_steps);
   double average = 0;
   for (int64_t step = 0; step < settings.num_steps; ++step) {
@@ -75,7 +74,7 @@ void train_denoiser(TinyModel& model, const TrainSettings& settings) {
         objective.draw(at::stack(latents), RandomSources{generator, generator, [&random] { return random.random(); }});
     const at::Tensor context = encode_captions(*model.text, captions);
     const at::Tensor output = model.unet->forward({batch.noisy_latents, batch.timesteps, context, {}});
-    const at::Tensor loss = objective.per_sample_loss(output, batch).mean();
+    const at::Tensor loss = (objective.per_sample_loss(output, batch) * weights.index({batch.timesteps})).mean();
     optimizer.step(loss);
     average += (loss.item<double>() - average) * (step == 0 ? 1 : 0.02);
     if ((step + 1) % 250 == 0) log::info("denoiser step {}: loss {:.4f}", step + 1, average);

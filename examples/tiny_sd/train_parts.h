@@ -31,8 +31,8 @@ void scale_latents(TinyModel& model, uint64_t seed);
 // what they are, so a U-Net that was trained on them still fits.
 void train_decoder(TinyModel& model, const TrainSettings& settings);
 
-// Trains U-Net and text encoder to predict the noise in the latents of captioned pictures; one caption in ten is left
-// empty, for guidance. The table of words stays as it was drawn: a word that is used is as good as one that is not.
+// Trains the U-Net to predict the noise in the latents of captioned pictures; one caption in ten is left empty, for
+// guidance. The text encoder stays as it is.
 void train_denoiser(TinyModel& model, const TrainSettings& settings);
 
 // Parameters with what a step needs: AdamW, a cosine schedule after a warm-up, clipped gradients, and an exponential

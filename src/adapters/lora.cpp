@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <regex>
+#include <set>
 
 #include "adapters/lora_file.h"
 #include "adapters/lora_module.h"
@@ -52,7 +53,48 @@ at::Tensor product(const at::Tensor& up, const at::Tensor& down, at::IntArrayRef
   return at::mm(up.flatten(1), down.flatten(1)).reshape(weight_shape);
 }
 
+// Rank and alpha of the module on `target`; 0 for none.
+std::pair<int64_t, double> rank_of(const LoraConfig& config, const AdapterTarget& target) {
+  if (config.dims_by_module) {
+    const auto found = config.dims_by_module->find(target.name);
+    return found == config.dims_by_module->end() ? std::pair<int64_t, double>(0, 0) : found->second;
+  }
+  const auto by_kind = config.rank_by_kind.find(target.kind);
+  const bool has_kind = by_kind != config.rank_by_kind.end();
+  if (!target.is_default && !has_kind) return {0, 0};
+  if (config.groups && !target.group.empty() &&
+      std::find(config.groups->begin(), config.groups->end(), target.group) == config.groups->end()) {
+    return {0, 0};
+  }
+  if (const auto match = first_match(config.rank_by_pattern, target.name)) {
+    return {config.rank_by_pattern[*match].second, config.alpha};
+  }
+  if (is_large_conv(*target.layer) && (config.conv_rank || !has_kind)) {
+    return {config.conv_rank.value_or(0), config.conv_alpha};
+  }
+  if (target.is_convolutional_block && !config.conv_rank && !config.enters_convolutional_blocks) return {0, 0};
+  const auto blocks = config.blocks_by_group.find(target.group);
+  if (blocks != config.blocks_by_group.end() &&
+      std::none_of(blocks->second.begin(), blocks->second.end(),
+                   [&](const auto& range) { return range.first <= target.block && target.block <= range.second; })) {
+    return {0, 0};
+  }
+  const auto other = config.other_rank_by_kind.find(target.kind);
+  const bool is_replaced = has_kind && other != config.other_rank_by_kind.end();
+  return {is_replaced ? other->second : has_kind ? by_kind->second : config.rank, config.alpha};
+}
+
 }  // namespace
+
+std::vector<int> adapted_text_encoders(const LoraConfig& config, const std::vector<AdapterTarget>& targets) {
+  std::set<int> numbers;
+  for (const auto& target : targets) {
+    if (target.component > 0 && config.train_text_encoders && rank_of(config, target).first > 0) {
+      numbers.insert(target.component);
+    }
+  }
+  return {numbers.begin(), numbers.end()};
+}
 
 LoraNetwork::LoraNetwork(const LoraConfig& config, const std::vector<AdapterTarget>& targets, at::Generator generator,
                          c10::Device device, c10::ScalarType dtype)
@@ -74,7 +116,7 @@ LoraNetwork::LoraNetwork(const LoraConfig& config, const std::vector<AdapterTarg
   for (const bool denoiser : {false, true}) {
     for (const auto& target : ordered) {
       if ((target.component == 0) != denoiser) continue;
-      const auto [rank, alpha] = rank_of(target);
+      const auto [rank, alpha] = rank_of(config_, target);
       if (config_.is_verbose) log::info("{}: rank {}", target.name, rank);
       if (rank <= 0) continue;
       auto module = std::make_unique<LoraModule>(target, config_, rank, alpha, generator);
@@ -84,34 +126,6 @@ LoraNetwork::LoraNetwork(const LoraConfig& config, const std::vector<AdapterTarg
   }
   if (modules_.empty()) fail("--network_module: no layer of the model takes a LoRA with these settings");
   for (auto& module : modules_) module->attach(device, dtype);
-}
-
-std::pair<int64_t, double> LoraNetwork::rank_of(const AdapterTarget& target) const {
-  if (config_.dims_by_module) {
-    const auto found = config_.dims_by_module->find(target.name);
-    return found == config_.dims_by_module->end() ? std::pair<int64_t, double>(0, 0) : found->second;
-  }
-  const auto by_kind = config_.rank_by_kind.find(target.kind);
-  const bool has_kind = by_kind != config_.rank_by_kind.end();
-  if (!target.is_default && !has_kind) return {0, 0};
-  if (config_.groups && !target.group.empty() &&
-      std::find(config_.groups->begin(), config_.groups->end(), target.group) == config_.groups->end()) {
-    return {0, 0};
-  }
-  if (const auto match = first_match(config_.rank_by_pattern, target.name)) {
-    return {config_.rank_by_pattern[*match].second, config_.alpha};
-  }
-  if (is_large_conv(*target.layer) && (config_.conv_rank || !has_kind)) {
-    return {config_.conv_rank.value_or(0), config_.conv_alpha};
-  }
-  if (target.is_convolutional_block && !config_.conv_rank && !config_.enters_convolutional_blocks) return {0, 0};
-  const auto blocks = config_.blocks_by_group.find(target.group);
-  if (blocks != config_.blocks_by_group.end() &&
-      std::none_of(blocks->second.begin(), blocks->second.end(),
-                   [&](const auto& range) { return range.first <= target.block && target.block <= range.second; })) {
-    return {0, 0};
-  }
-  return {has_kind ? by_kind->second : config_.rank, config_.alpha};
 }
 
 LoraNetwork::~LoraNetwork() {

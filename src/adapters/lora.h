@@ -32,6 +32,8 @@ struct LoraConfig {
 
   // Ranks by kind of layer; 0 leaves one out. Layers that are not default need one.
   std::map<std::string, int64_t> rank_by_kind;
+  // Replaces these, where there are any.
+  std::map<std::string, int64_t> other_rank_by_kind;
   // Regular expressions that are searched in module names, the first that is found counts, before all other ranks.
   std::vector<std::pair<std::string, int64_t>> rank_by_pattern;
   std::vector<std::pair<std::string, double>> rate_by_pattern;
@@ -62,6 +64,9 @@ int64_t merge_lora_into(const TensorSource& file, const std::vector<AdapterTarge
 // then overwrites. Keeps the draws that follow in step.
 void draw_unused_initial_values(const TensorSource& file, const std::vector<AdapterTarget>& targets,
                                 const at::Generator& generator);
+
+// The text encoders (AdapterTarget::component, rising) on which a network of this configuration has trained modules.
+std::vector<int> adapted_text_encoders(const LoraConfig& config, const std::vector<AdapterTarget>& targets);
 
 class LoraNetwork : public Adapter {
  public:
@@ -102,9 +107,6 @@ class LoraNetwork : public Adapter {
   std::vector<std::pair<std::string, double>> change_norms() const;
 
  private:
-  // Rank and alpha of the module on `target`; 0 for none.
-  std::pair<int64_t, double> rank_of(const AdapterTarget& target) const;
-
   std::vector<std::unique_ptr<LoraModule>> modules_;
   LoraConfig config_;
 };

@@ -166,6 +166,10 @@ bool read_own(const LoraArguments& known, const Argument& argument, LoraConfig& 
   for (const auto& rank : known.ranks) {
     if (rank.name != argument.name) continue;
     for (const auto& kind : rank.kinds) {
+      if (rank.is_for_others) {
+        config.other_rank_by_kind[kind] = argument.whole();
+        continue;
+      }
       const auto [entry, is_new] = config.rank_by_kind.try_emplace(kind, argument.whole());
       if (!is_new && !rank.gives_way) entry->second = argument.whole();
     }

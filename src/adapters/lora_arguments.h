@@ -19,7 +19,8 @@ struct LoraArguments {
   struct Rank {
     std::string name;
     std::vector<std::string> kinds;
-    bool gives_way = false;  // to other arguments that name the same kinds
+    bool gives_way = false;      // to other arguments that name the same kinds
+    bool is_for_others = false;  // replaces the rank of kinds to which another argument gave one
   };
   std::vector<Rank> ranks = {};
   // An argument that lists ranks for kinds that have no LoRA without it, e.g. in_dims=[4,2,2,2,4]; empty: none.
@@ -42,6 +43,7 @@ struct LoraArguments {
   bool has_patterns = false;   // network_reg_dims, network_reg_lrs
   bool has_t5 = false;         // train_t5xxl, which gives layers of the kind "t5" the network's rank
   bool logs_gradient_norms = false;
+  bool lists_text_rates = false;  // the metadata has --text_encoder_lr as a list
   // Arguments of the module that are known and not available, with what to do instead.
   std::vector<std::pair<std::string, std::string>> later = {};
 };

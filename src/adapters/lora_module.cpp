@@ -92,6 +92,8 @@ void LoraModule::estimate_weight_norm(const at::Generator& generator) {
   const at::NoGradGuard no_grad;
   const at::Tensor& weight = target_.layer->weight;
   const at::Tensor order = at::randperm(weight.size(0), generator, at::TensorOptions(at::kLong));
+  // A text encoder that is gone takes part in the draws only.
+  if (!target_.layer->is_loaded()) return;
   const at::Tensor chosen = order.slice(0, 0, kNumSampledRows).to(weight.device());
   const at::Tensor rows = at::index_select(weight, 0, chosen).to(at::kFloat).flatten(1);
   weight_norm_ = at::linalg_vector_norm(rows, 2, 1).mean().item<float>();
@@ -189,16 +191,14 @@ at::Tensor LoraModule::drop(at::Tensor hidden) const {
   return hidden * mask;
 }
 
-// The input times a random change of the weight, whose rows are as large as sigma |w| + beta |g|^2 says.
+// The input times a random change of the weight, whose rows are as large as sigma |w| + beta |g|^2 says. No gradient
+// passes through it, as in the reference: what comes before the layer is trained with the weight as it is.
 at::Tensor LoraModule::perturbation(const at::Tensor& input) const {
-  at::Tensor change;
-  {
-    const at::NoGradGuard no_grad;
-    const at::Tensor size = changed_norms_ * *config_.ggpo_sigma + grad_norms_.pow(2) * *config_.ggpo_beta;
-    const at::Tensor factor = size * (1 / std::sqrt(static_cast<double>(target_.layer->out_features())));
-    change = at::randn(target_.layer->weight.sizes(), down_.options().requires_grad(false));
-    change.mul_(factor.view({-1, 1}).expand({change.size(0), change.flatten(1).size(1)}).view_as(change));
-  }
+  const at::NoGradGuard no_grad;
+  const at::Tensor size = changed_norms_ * *config_.ggpo_sigma + grad_norms_.pow(2) * *config_.ggpo_beta;
+  const at::Tensor factor = size * (1 / std::sqrt(static_cast<double>(target_.layer->out_features())));
+  at::Tensor change = at::randn(target_.layer->weight.sizes(), down_.options().requires_grad(false));
+  change.mul_(factor.view({-1, 1}).expand({change.size(0), change.flatten(1).size(1)}).view_as(change));
   change = change.to(input.scalar_type());
   if (target_.layer->kind() == nn::Layer::Kind::linear) return at::linear(input, change);
   const auto& conv = static_cast<const nn::Conv2d&>(*target_.layer);

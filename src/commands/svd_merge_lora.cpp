@@ -38,6 +38,7 @@ int work(SvdMergeLoraOptions& options) {
   SvdMergeRules rules;
   rules.rank = options.new_rank;
   rules.conv_rank = options.new_conv_rank.value_or(options.new_rank);
+  rules.exact = options.exact_svd;
   rules.merge.precision = parse_precision(options.precision, "--precision");
   rules.save_dtype = parse_precision(options.save_precision, "--save_precision").value_or(rules.merge.precision);
   const auto tensors = svd_merge(inputs, rules);

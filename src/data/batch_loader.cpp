@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "data/prefetcher.h"
+#include "base/prefetcher.h"
 
 namespace difftune {
 

@@ -134,20 +134,23 @@ class Builder {
   // Sizes of all images, from their headers.
   void inspect(Dataset& dataset) {
     const auto read = options_.reference_quirks ? ReadOptions::reference() : ReadOptions{};
-    std::vector<uint8_t> has_alpha(dataset.images.size()), animated(dataset.images.size());
-    parallel_for(dataset.images.size(), [&](size_t i) {
+    const size_t num_images = dataset.images.size();
+    std::vector<uint8_t> has_alpha(num_images), animated(num_images), misnamed(num_images);
+    parallel_for(num_images, [&](size_t i) {
       auto& image = dataset.images[i];
       try {
         const ImageInfo info = inspect_image(image.path, read);
         image.size = {info.width_px, info.height_px};
         has_alpha[i] = info.has_alpha && !dataset.subset_of(image).alpha_mask;
         animated[i] = info.is_animated;
+        misnamed[i] = format_of_name(image.path) != info.format;
       } catch (const UserError& error) {
         problems_.add(error.what());
       }
     });
     warn_of(dataset, has_alpha, "transparency, which is dropped (what lies under it is trained on)");
     warn_of(dataset, animated, "several frames; the first is used");
+    warn_of(dataset, misnamed, "content of another format than the extension says; it is read as what it is");
   }
 
   void assign_buckets(Dataset& dataset) {
@@ -206,7 +209,12 @@ class Builder {
     const auto first = std::find(flags.begin(), flags.end(), 1);
     if (first == flags.end()) return;
     const auto& path = dataset.images[static_cast<size_t>(first - flags.begin())].path;
-    log::warning("{} images (such as {}) have {}", std::count(flags.begin(), flags.end(), 1), path, what);
+    const auto count = std::count(flags.begin(), flags.end(), 1);
+    if (count == 1) {
+      log::warning("{} has {}", path, what);
+    } else {
+      log::warning("{} images (such as {}) have {}", count, path, what);
+    }
   }
 
   std::optional<BucketChoice> choose(const Dataset& dataset, const ImageRecord& image,

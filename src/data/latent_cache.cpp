@@ -12,7 +12,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "data/latent_file.h"
-#include "data/prefetcher.h"
+#include "base/prefetcher.h"
 #include "data/prepared_image.h"
 #include "data/stack_tensors.h"
 

@@ -45,6 +45,10 @@ namespace {
 // The parts of a Diffusers folder that hold weights of ours; those that every such model has are asked for, so that
 // their absence is named.
 std::shared_ptr<const TensorSource> open_folder(const fs::path& folder) {
+  // The other parts of transformer models are named by options of their own.
+  if (!fs::is_directory(folder / "unet") && fs::is_directory(folder / "transformer")) {
+    return open_diffusers_folder(folder, {"transformer"});
+  }
   std::vector<std::string> components = {"unet", "vae", "text_encoder"};
   for (const char* name : {"text_encoder_2", "text_encoder_3"}) {
     if (fs::is_directory(folder / name)) components.emplace_back(name);
@@ -73,11 +77,12 @@ RecognisedModel recognise_model(const fs::path& file, std::string_view option) {
   std::shared_ptr<const TensorSource> checkpoint;
   if (fs::is_directory(file)) {
     if (!is_diffusers_folder(file)) {
-      fail("{} {}: the folder is not a Diffusers model (no model_index.json and no unet/)", option, path);
+      fail("{} {}: the folder is not a Diffusers model (no model_index.json, no unet/ and no transformer/)", option,
+           path);
     }
     checkpoint = open_folder(file);
   } else {
-    checkpoint = open_weights(file);
+    checkpoint = open_sharded_weights(file);
   }
   for (const auto& row : family_table()) {
     if (row.matches(*checkpoint)) return {std::move(checkpoint), &row};

@@ -46,9 +46,16 @@ struct ModelRequest {
   std::string system_prompt;                   // before every caption
   bool system_prompt_on_negatives = false;     // and before what a picture shall not show
   double position_crop_rate = 0;               // share of steps that see another place of the table of positions
-  double guidance = 3.5;                       // what a guidance-distilled model is told while training
+  // Sides of the squares whose area the resolutions of training have: tables of positions are made for them.
+  std::vector<int64_t> scaled_position_sizes_px;
+  double clip_l_dropout = 0, clip_g_dropout = 0, t5_dropout = 0;  // shares of captions that single encoders do not say
+  double guidance = 3.5;  // what a guidance-distilled model is told while training
   // Computes the inner results of denoiser and text encoders again in the backward pass.
   bool gradient_checkpointing = false;
+  bool keeps_checkpoints_on_cpu = false;  // what these keep waits in main memory
+  // Matrices of frozen weights are kept in 8 bits (float8_e4m3fn).
+  bool has_fp8_denoiser = false, has_fp8_text_encoders = false;
+  int64_t blocks_to_swap = 0;  // blocks of the denoiser whose weights wait in main memory
   bool reference_quirks = false;
   // Only this part will be loaded: files of others may be missing.
   std::optional<Component> only;
@@ -81,6 +88,21 @@ struct PictureTraits {
   double sample_shift = 0, sample_scale = 1;
 };
 
+// A share of the training's captions that one text encoder does not say: what it gives is zero for them.
+struct TextDropout {
+  double rate = 0;
+  int encoder = 1;  // its number, see AdapterTarget::component
+  // Which captions is drawn for sample by sample, in each for all encoders of a round; then comes the next round.
+  int round = 0;
+  // Features of an array of the conditioning, along its last axis: `count` from `first`, or all from there.
+  struct Part {
+    std::string array;
+    int64_t first = 0;
+    std::optional<int64_t> count = std::nullopt;
+  };
+  std::vector<Part> parts;
+};
+
 struct FamilyInfo {
   std::string name;                // "Stable Diffusion 1.x"
   std::string base_model_version;  // ss_base_model_version
@@ -102,6 +124,7 @@ struct FamilyInfo {
   // The text encoders' weights and how they are used; caches made with another one are rebuilt.
   std::string text_encoder_id;
   std::vector<TextRateGroup> text_rates = {TextRateGroup{}};
+  std::vector<TextDropout> text_dropouts;
   // What --network_args of its LoRA may say.
   LoraArguments lora = plain_lora_arguments();
   PictureTraits pictures = {};
@@ -113,8 +136,9 @@ using Conditioning = TextOutputs;
 
 struct TextBatch {
   // Sample prompts may hold weights in brackets, where the family's encoders take them; those of single pictures are
-  // read as they stand. The second text of either is what the picture shall not show.
-  enum class Use { training_caption, sample_prompt, picture_prompt };
+  // read as they stand. The second text of either is what the picture shall not show. A cached caption is one whose
+  // outputs are kept for all steps.
+  enum class Use { training_caption, cached_caption, sample_prompt, picture_prompt };
   std::vector<std::string> texts;
   Use use = Use::training_caption;
   // What the second text encoder reads instead, where a family has several; empty: the same.
@@ -154,6 +178,11 @@ class ModelFamily {
   void load(Component part);
   void unload(Component part);
   bool is_loaded(Component part) const { return loaded_[static_cast<int>(part)]; }
+  // Gives back the memory of the text encoders that are not named, by their numbers in AdapterTarget::component. From
+  // then on encode_text() gives only what the others say; where none is left, the part counts as unloaded.
+  void unload_text_encoders_except(const std::vector<int>& kept);
+  // Whether the text encoder of this number is in memory; while drop() runs, whether it is to stay there.
+  bool has_text_encoder(int number) const;
 
   virtual Conditioning encode_text(const TextBatch& batch) const = 0;
   // images: [B, 3, H, W] in [-1, 1] → a sample of the latents' distribution, unscaled, drawn from the default
@@ -175,13 +204,15 @@ class ModelFamily {
 
  protected:
   virtual void read(Component part) = 0;
-  // Text encoders keep their structure (nn::make_shape_reader()) for adapter_targets().
+  // Text encoders keep their structure (nn::make_shape_reader()) for adapter_targets(); those that has_text_encoder()
+  // still names stay.
   virtual void drop(Component part) = 0;
 
   FamilyInfo info_;  // complete at the end of the constructor
 
  private:
   bool loaded_[kNumComponents] = {};
+  std::optional<std::vector<int>> kept_text_encoders_;  // all without it
 };
 
 }  // namespace difftune

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
 #include "image/image.h"
@@ -13,6 +14,10 @@ namespace difftune {
 enum class ImageFormat { png, jpeg, webp, bmp, avif, jpeg_xl };
 // "PNG", "JPEG", ...
 std::string_view name_of(ImageFormat format);
+
+// The format that the extension of `path` stands for, in any case; nullopt for other extensions. What is read goes by
+// the content alone.
+std::optional<ImageFormat> format_of_name(const std::filesystem::path& path);
 
 // What a file's header says. Sizes are those of the picture that read_image() returns.
 struct ImageInfo {

@@ -97,6 +97,18 @@ std::string_view name_of(ImageFormat format) {
   return "";
 }
 
+std::optional<ImageFormat> format_of_name(const std::filesystem::path& path) {
+  constexpr std::pair<std::string_view, ImageFormat> kNames[] = {
+      {".png", ImageFormat::png},    {".jpg", ImageFormat::jpeg}, {".jpeg", ImageFormat::jpeg},
+      {".webp", ImageFormat::webp},  {".bmp", ImageFormat::bmp},  {".avif", ImageFormat::avif},
+      {".jxl", ImageFormat::jpeg_xl}};
+  const std::string extension = lower(path.extension().string());
+  for (const auto& [name, format] : kNames) {
+    if (extension == name) return format;
+  }
+  return std::nullopt;
+}
+
 std::optional<ImageFormat> sniff_image_format(std::span<const uint8_t> beginning) {
   const std::string_view text(reinterpret_cast<const char*>(beginning.data()), beginning.size());
   if (text.starts_with("\x89PNG\r\n\x1A\n"sv)) return ImageFormat::png;

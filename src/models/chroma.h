@@ -42,7 +42,9 @@ class Chroma {
   // a padding token, is seen, as the model was trained. The vectors get no gradient.
   at::Tensor forward(const FluxInput& input) const;
 
-  void set_gradient_checkpointing(bool enabled) { trunk_->is_checkpointing = enabled; }
+  void set_gradient_checkpointing(bool enabled) { trunk_->memory.recomputes = enabled; }
+  nn::BlockMemory& memory() { return trunk_->memory; }
+  nn::NamedBlocks blocks() const { return trunk_->blocks(); }
   const ChromaConfig& config() const { return config_; }
   const nn::ModelIndex& index() const { return index_; }
 

@@ -93,9 +93,12 @@ ClipText::Output ClipText::forward(const at::Tensor& ids, std::optional<int64_t>
   Output output{{x}};
   for (int64_t i = 0; i < num_layers.value_or(config_.num_layers); ++i) {
     const auto& layer = layers_[static_cast<size_t>(i)];
+    // A state is also a result: the alias makes the gradients of the layer's uses of it add up first, as they do where
+    // the layer is computed again.
+    const at::Tensor in = x.alias();
     x = is_checkpointing_
-            ? nn::checkpoint([&layer](const auto& in) { return layer->forward(in[0], in[1]); }, {x, scores})
-            : layer->forward(x, scores);
+            ? nn::checkpoint([&layer](const auto& from) { return layer->forward(from[0], from[1]); }, {in, scores})
+            : layer->forward(in, scores);
     output.hidden_states.push_back(x);
   }
   return output;

@@ -5,9 +5,9 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+#include <fmt/format.h>
 
 #include "base/error.h"
-#include "nn/checkpoint.h"
 #include "nn/functional.h"
 
 namespace difftune {
@@ -145,8 +145,8 @@ DoubleBlock::Streams Trunk::run(const DoubleBlock& block, const DoubleBlock::Str
                                 const std::pair<at::Tensor, at::Tensor>& vectors, const Sequence& sequence) const {
   const std::vector<at::Tensor> inputs = {in.img.alias(), in.txt.alias(), vectors.first.alias(),
                                           vectors.second.alias()};
-  if (!is_checkpointing) return block.forward({inputs[0], inputs[1]}, inputs[2], inputs[3], sequence);
-  const auto out = nn::checkpoint_forked(
+  const auto out = memory.run_forked(
+      &block,
       [&block, sequence](const auto& from) {
         const auto streams = block.forward({from[0], from[1]}, from[2], from[3], sequence);
         return std::vector{streams.img, streams.txt};
@@ -157,10 +157,19 @@ DoubleBlock::Streams Trunk::run(const DoubleBlock& block, const DoubleBlock::Str
 
 at::Tensor Trunk::run(const SingleBlock& block, const at::Tensor& x, const at::Tensor& vectors,
                       const Sequence& sequence) const {
-  const std::vector<at::Tensor> inputs = {x.alias(), vectors.alias()};
-  if (!is_checkpointing) return block.forward(inputs[0], inputs[1], sequence);
-  return nn::checkpoint([&block, sequence](const auto& from) { return block.forward(from[0], from[1], sequence); },
-                        inputs);
+  return memory.run(&block, [&block, sequence](const auto& from) { return block.forward(from[0], from[1], sequence); },
+                    {x.alias(), vectors.alias()});
+}
+
+nn::NamedBlocks Trunk::blocks() const {
+  nn::NamedBlocks all;
+  for (size_t i = 0; i < double_blocks.size(); ++i) {
+    all.emplace_back(fmt::format("double_blocks.{}", i), double_blocks[i].get());
+  }
+  for (size_t i = 0; i < single_blocks.size(); ++i) {
+    all.emplace_back(fmt::format("single_blocks.{}", i), single_blocks[i].get());
+  }
+  return all;
 }
 
 at::Tensor Trunk::forward(const at::Tensor& img, const at::Tensor& txt, const at::Tensor& text_mask, int64_t rows,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "models/dit.h"
+#include "nn/block_memory.h"
 #include "nn/layer.h"
 #include "nn/rms_norm.h"
 #include "nn/rope.h"
@@ -144,7 +145,10 @@ class Trunk {
   at::Tensor forward(const at::Tensor& img, const at::Tensor& txt, const at::Tensor& text_mask, int64_t rows,
                      int64_t columns, const Conditioner& conditioner) const;
 
-  bool is_checkpointing = false;
+  // In the order in which they run.
+  nn::NamedBlocks blocks() const;
+
+  nn::BlockMemory memory;
   std::vector<std::unique_ptr<DoubleBlock>> double_blocks;
   std::vector<std::unique_ptr<SingleBlock>> single_blocks;
   LastLayer final_layer;
@@ -178,7 +182,9 @@ class Flux {
   at::Tensor forward(const FluxInput& input) const;
 
   // Computes blocks again in the backward pass instead of keeping their inner results.
-  void set_gradient_checkpointing(bool enabled) { trunk_->is_checkpointing = enabled; }
+  void set_gradient_checkpointing(bool enabled) { trunk_->memory.recomputes = enabled; }
+  nn::BlockMemory& memory() { return trunk_->memory; }
+  nn::NamedBlocks blocks() const { return trunk_->blocks(); }
   const FluxConfig& config() const { return config_; }
   const nn::ModelIndex& index() const { return index_; }
 

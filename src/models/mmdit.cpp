@@ -8,12 +8,12 @@
 #include <ATen/ops/randint.h>
 #include <ATen/ops/reciprocal.h>
 #include <ATen/ops/sin.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
-#include "nn/checkpoint.h"
 #include "nn/functional.h"
 
 namespace difftune {
@@ -120,7 +120,8 @@ constexpr double kBaseSize = 16;
 at::Tensor sinusoids(const at::Tensor& positions, int64_t size) {
   const auto options = at::TensorOptions(at::kDouble);
   const at::Tensor exponents = at::arange(size / 2, options) / (static_cast<double>(size) / 2);
-  const at::Tensor angles = positions.unsqueeze(1) * at::reciprocal(at::pow(at::Scalar(10000.0), exponents)).unsqueeze(0);
+  const at::Tensor angles =
+      positions.unsqueeze(1) * at::reciprocal(at::pow(at::Scalar(10000.0), exponents)).unsqueeze(0);
   return at::cat({at::sin(angles), at::cos(angles)}, 1);
 }
 
@@ -185,17 +186,23 @@ MMDiT::MMDiT(const MMDiTConfig& config, nn::ParameterReader& reader) : config_(c
 // and without checkpointing: both give the same bits.
 mmdit::JointBlock::Streams MMDiT::run(const mmdit::JointBlock& block, const mmdit::JointBlock::Streams& in,
                                       const at::Tensor& condition) const {
-  const std::vector<at::Tensor> inputs = {in.context.alias(), in.x.alias(), condition.alias()};
-  if (!is_checkpointing_) return block.forward({inputs[0], inputs[1]}, inputs[2]);
-  const auto out = nn::checkpoint_forked(
-      [&block](const auto& from) {
-        const auto streams = block.forward({from[0], from[1]}, from[2]);
-        std::vector<at::Tensor> results = {streams.x};
-        if (streams.context.defined()) results.push_back(streams.context);
-        return results;
-      },
-      inputs);
+  const auto out = memory_.run_forked(&block,
+                                      [&block](const auto& from) {
+                                        const auto streams = block.forward({from[0], from[1]}, from[2]);
+                                        std::vector<at::Tensor> results = {streams.x};
+                                        if (streams.context.defined()) results.push_back(streams.context);
+                                        return results;
+                                      },
+                                      {in.context.alias(), in.x.alias(), condition.alias()});
   return {out.size() > 1 ? out[1] : at::Tensor(), out[0]};
+}
+
+nn::NamedBlocks MMDiT::blocks() const {
+  nn::NamedBlocks all;
+  for (size_t i = 0; i < joint_blocks_.size(); ++i) {
+    all.emplace_back(fmt::format("joint_blocks.{}", i), joint_blocks_[i].get());
+  }
+  return all;
 }
 
 at::Tensor MMDiT::position_embedding(int64_t rows, int64_t columns, const std::optional<at::Generator>& place) const {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "models/dit.h"
+#include "nn/block_memory.h"
 #include "nn/layer.h"
 #include "nn/rms_norm.h"
 
@@ -128,7 +129,10 @@ class MMDiT {
   // The velocity from data to noise, in the shape of `latents`.
   at::Tensor forward(const Input& input) const;
 
-  void set_gradient_checkpointing(bool enabled) { is_checkpointing_ = enabled; }
+  void set_gradient_checkpointing(bool enabled) { memory_.recomputes = enabled; }
+  nn::BlockMemory& memory() { return memory_; }
+  // Those whose weights may wait elsewhere, in the order in which they run.
+  nn::NamedBlocks blocks() const;
   void set_scaled_positions(ScaledPositions positions) { scaled_positions_ = std::move(positions); }
   const MMDiTConfig& config() const { return config_; }
   const nn::ModelIndex& index() const { return index_; }
@@ -140,7 +144,7 @@ class MMDiT {
 
   MMDiTConfig config_;
   nn::ModelIndex index_;
-  bool is_checkpointing_ = false;
+  nn::BlockMemory memory_;
   std::optional<ScaledPositions> scaled_positions_;
 
   at::Tensor pos_embed_;  // [1, num_positions, size], a square

@@ -9,9 +9,9 @@
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
+#include <fmt/format.h>
 
 #include "base/error.h"
-#include "nn/checkpoint.h"
 #include "nn/functional.h"
 
 namespace difftune {
@@ -130,10 +130,14 @@ NextDiT::NextDiT(const NextDiTConfig& config, nn::ParameterReader& reader) : con
 // and without checkpointing: both give the same bits.
 at::Tensor NextDiT::run(const nextdit::Block& block, const at::Tensor& x, const at::Tensor& time,
                         const nextdit::Sequence& sequence) const {
-  const std::vector<at::Tensor> inputs = {x.alias(), time.alias()};
-  if (!is_checkpointing_) return block.forward(inputs[0], inputs[1], sequence);
-  return nn::checkpoint([&block, sequence](const auto& from) { return block.forward(from[0], from[1], sequence); },
-                        inputs);
+  return memory_.run(&block, [&block, sequence](const auto& from) { return block.forward(from[0], from[1], sequence); },
+                     {x.alias(), time.alias()});
+}
+
+nn::NamedBlocks NextDiT::blocks() const {
+  nn::NamedBlocks all;
+  for (size_t i = 0; i < layers_.size(); ++i) all.emplace_back(fmt::format("layers.{}", i), layers_[i].get());
+  return all;
 }
 
 at::Tensor NextDiT::forward(const Input& input) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "models/dit.h"
+#include "nn/block_memory.h"
 #include "nn/layer.h"
 #include "nn/rms_norm.h"
 #include "nn/rope.h"
@@ -88,7 +89,10 @@ class NextDiT {
   // The velocity from noise to data, in the shape of `latents`.
   at::Tensor forward(const Input& input) const;
 
-  void set_gradient_checkpointing(bool enabled) { is_checkpointing_ = enabled; }
+  void set_gradient_checkpointing(bool enabled) { memory_.recomputes = enabled; }
+  nn::BlockMemory& memory() { return memory_; }
+  // Those whose weights may wait elsewhere, in the order in which they run.
+  nn::NamedBlocks blocks() const;
   const NextDiTConfig& config() const { return config_; }
   const nn::ModelIndex& index() const { return index_; }
 
@@ -98,7 +102,7 @@ class NextDiT {
 
   NextDiTConfig config_;
   nn::ModelIndex index_;
-  bool is_checkpointing_ = false;
+  nn::BlockMemory memory_;
   std::unique_ptr<nn::Linear> x_embedder_;
   std::unique_ptr<dit::Mlp> t_embedder_;
   std::unique_ptr<nn::RmsNorm> caption_norm_;

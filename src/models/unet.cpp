@@ -3,9 +3,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/upsample_nearest2d.h>
+#include <fmt/format.h>
 
 #include "base/error.h"
-#include "nn/checkpoint.h"
 #include "nn/functional.h"
 #include "nn/geglu.h"
 
@@ -204,15 +204,25 @@ at::Tensor UNet::embed_time(const Input& input) const {
 // The aliases make the gradients of one block's uses of an input add up before they join those of other blocks, with
 // and without checkpointing: both give the same bits.
 at::Tensor UNet::run(const unet::ResnetBlock& block, const at::Tensor& x, const at::Tensor& time) const {
-  const at::Tensor own_x = x.alias();
-  if (!is_checkpointing_) return block.forward(own_x, time);
-  return nn::checkpoint([&block](const auto& in) { return block.forward(in[0], in[1]); }, {own_x, time});
+  return memory_.run(&block, [&block](const auto& in) { return block.forward(in[0], in[1]); }, {x.alias(), time});
 }
 
 at::Tensor UNet::run(const unet::SpatialTransformer& block, const at::Tensor& x, const at::Tensor& context) const {
-  const at::Tensor own_x = x.alias(), own_context = context.alias();
-  if (!is_checkpointing_) return block.forward(own_x, own_context);
-  return nn::checkpoint([&block](const auto& in) { return block.forward(in[0], in[1]); }, {own_x, own_context});
+  return memory_.run(&block, [&block](const auto& in) { return block.forward(in[0], in[1]); },
+                     {x.alias(), context.alias()});
+}
+
+nn::NamedBlocks UNet::blocks() const {
+  nn::NamedBlocks all;
+  const auto add = [&all](const std::string& path, const Level& level) {
+    for (size_t k = 0; k < level.attentions.size(); ++k) {
+      all.emplace_back(fmt::format("{}.attentions.{}", path, k), level.attentions[k].get());
+    }
+  };
+  for (size_t i = 0; i < down_.size(); ++i) add(fmt::format("down_blocks.{}", i), *down_[i]);
+  add("mid_block", *mid_);
+  for (size_t i = 0; i < up_.size(); ++i) add(fmt::format("up_blocks.{}", i), *up_[i]);
+  return all;
 }
 
 at::Tensor UNet::forward(const Input& input) const {

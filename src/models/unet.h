@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "nn/block_memory.h"
 #include "nn/layer.h"
 #include "nn/norm.h"
 
@@ -102,7 +103,10 @@ class UNet {
   at::Tensor forward(const Input& input) const;
 
   // Computes resnets and transformers again in the backward pass instead of keeping their inner results.
-  void set_gradient_checkpointing(bool enabled) { is_checkpointing_ = enabled; }
+  void set_gradient_checkpointing(bool enabled) { memory_.recomputes = enabled; }
+  nn::BlockMemory& memory() { return memory_; }
+  // Those whose weights may wait elsewhere, in the order in which they run.
+  nn::NamedBlocks blocks() const;
 
   const UNetConfig& config() const { return config_; }
   const nn::ModelIndex& index() const { return index_; }
@@ -115,7 +119,7 @@ class UNet {
 
   UNetConfig config_;
   nn::ModelIndex index_;
-  bool is_checkpointing_ = false;
+  nn::BlockMemory memory_;
 
   std::unique_ptr<nn::Conv2d> conv_in_, conv_out_;
   std::unique_ptr<nn::Linear> time_linear_1_, time_linear_2_, add_linear_1_, add_linear_2_;

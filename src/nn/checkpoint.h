@@ -14,8 +14,10 @@ using Segment = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
 using ForkedSegment = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)>;
 
 // segment(inputs), to the bit, with the random draws of the first computation repeated in the second. Undefined inputs
-// are passed on. Where no gradient is recorded it is a plain call.
-at::Tensor checkpoint(const Segment& segment, const std::vector<at::Tensor>& inputs);
-std::vector<at::Tensor> checkpoint_forked(const ForkedSegment& segment, const std::vector<at::Tensor>& inputs);
+// are passed on. Where no gradient is recorded it is a plain call. With `keeps_inputs_on_cpu` inputs wait in main
+// memory.
+at::Tensor checkpoint(const Segment& segment, const std::vector<at::Tensor>& inputs, bool keeps_inputs_on_cpu = false);
+std::vector<at::Tensor> checkpoint_forked(const ForkedSegment& segment, const std::vector<at::Tensor>& inputs,
+                                          bool keeps_inputs_on_cpu = false);
 
 }  // namespace difftune::nn

@@ -100,7 +100,7 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const Bias
   if (uses_winograd(x, weight, shape)) return winograd_convolution(x, weight, bias);
   const int64_t num_output_pixels = x.size(0) * x.size(2) * x.size(3) / (shape.stride * shape.stride);
   if (uses_taps(x, weight, num_output_pixels)) return tap_convolution(x, weight, bias, shape);
-  return at::conv2d(x, weight, bias, shape.stride, shape.padding);
+  return at::conv2d(x, weight.to(x.scalar_type()), bias, shape.stride, shape.padding);
 }
 
 struct FrozenConv2d : Function<FrozenConv2d> {
@@ -125,8 +125,9 @@ struct FrozenConv2d : Function<FrozenConv2d> {
     }
     // The input's values are not used for its own gradient, only its shape and layout.
     const at::Tensor shape_only = at::Tensor(grad).new_empty({1}).expand(input_shape);
-    const auto result = at::convolution_backward(grad, shape_only, weight, std::nullopt, {stride, stride},
-                                                 {padding, padding}, {1, 1}, false, {0, 0}, 1, {true, false, false});
+    const auto result =
+        at::convolution_backward(grad, shape_only, weight.to(grad.scalar_type()), std::nullopt, {stride, stride},
+                                 {padding, padding}, {1, 1}, false, {0, 0}, 1, {true, false, false});
     return {std::get<0>(result), {}, {}, {}, {}};
   }
 };

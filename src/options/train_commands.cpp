@@ -24,6 +24,7 @@ void check_sd(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
 void add_sdxl_options(TrainNetworkOptions& options, OptionTable& table) {
   describe(options.text_cache, table);
   describe(options.loading, table);
+  describe_blocks_to_swap(options.transformer, table);
 }
 
 void check_sdxl(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
@@ -63,13 +64,8 @@ void check_flow(const TrainNetworkOptions& o, std::vector<Remark>& remarks) {
   }
 }
 
-void check_cached_text(const TrainNetworkOptions& o) {
-  if (o.text_cache.cache_text_encoder_outputs && !o.network.network_train_unet_only) {
-    throw UsageError(
-        "--cache_text_encoder_outputs leaves the text encoders as they are: add --network_train_unet_only, or leave "
-        "the cache out to train them");
-  }
-}
+// As the reference records it.
+void extend_fp8_base(ComputeOptions& compute) { compute.fp8_base = compute.fp8_base || compute.fp8_base_unet; }
 
 void require_file(const std::optional<std::string>& file, std::string_view option, std::string_view what) {
   if (!file) throw UsageError(fmt::format("--{} is missing: the file with {}", option, what));
@@ -88,7 +84,13 @@ void add_flux_options(TrainNetworkOptions& options, OptionTable& table) {
 
 void check_flux(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
   check_flow(options, remarks);
-  check_cached_text(options);
+  extend_fp8_base(options.compute);
+  TransformerOptions& transformer = options.transformer;
+  if (transformer.split_mode && !transformer.blocks_to_swap) transformer.blocks_to_swap = 18;
+  if (transformer.split_mode) {
+    remarks.push_back(
+        {true, fmt::format("--split_mode is an old name: --blocks_to_swap {} is used", *transformer.blocks_to_swap)});
+  }
   const bool is_chroma = options.transformer.model_type == "chroma";
   if (!is_chroma) require_file(options.transformer.clip_l, "clip_l", "the text encoder CLIP ViT-L");
   require_file(options.transformer.t5xxl, "t5xxl", "the text encoder T5 v1.1 XXL");
@@ -109,7 +111,7 @@ void add_sd3_options(TrainNetworkOptions& options, OptionTable& table) {
 
 void check_sd3(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
   check_flow(options, remarks);
-  check_cached_text(options);
+  extend_fp8_base(options.compute);
   options.transformer.t5xxl_max_token_length = options.transformer.sd3_t5xxl_max_token_length;
 }
 
@@ -127,7 +129,6 @@ void add_lumina_options(TrainNetworkOptions& options, OptionTable& table) {
 
 void check_lumina(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
   check_flow(options, remarks);
-  check_cached_text(options);
   require_file(options.transformer.ae, "ae", "the autoencoder");
 }
 

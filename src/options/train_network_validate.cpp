@@ -212,6 +212,11 @@ class Validation {
     const ComputeOptions& compute = o_.compute;
     if (compute.full_fp16 && compute.full_bf16) refuse("--full_fp16 and --full_bf16 exclude each other");
     if (compute.full_fp16 && compute.mixed_precision != "fp16") refuse("--full_fp16 needs --mixed_precision fp16");
+    if ((compute.fp8_base || compute.fp8_base_unet) && compute.mixed_precision == "no") {
+      refuse("--fp8_base needs --mixed_precision bf16 (or fp16 on a GPU), the precision that the model computes in");
+    }
+    note_idle(compute.cpu_offload_checkpointing && !compute.gradient_checkpointing, "cpu_offload_checkpointing",
+              "gradient_checkpointing");
     if (compute.full_bf16 && compute.mixed_precision != "bf16") refuse("--full_bf16 needs --mixed_precision bf16");
   }
 

@@ -16,6 +16,16 @@ namespace difftune {
 AdapterTask::AdapterTask(ModelFamily& family, LoraNetwork& network, const Objective& objective,
                          const AdapterTaskConfig& config)
     : family_(family), network_(network), objective_(objective), config_(config) {
+  for (const auto& dropout : family.info().text_dropouts) {
+    if (dropout.rate > 0) text_parameters_[dropout.encoder];
+  }
+  for (const auto& target : family.adapter_targets()) {
+    const auto of_encoder = text_parameters_.find(target.component);
+    if (of_encoder == text_parameters_.end()) continue;
+    for (const auto& [key, parameter] : network.parameters()) {
+      if (key.starts_with(target.name + ".")) of_encoder->second.push_back(parameter);
+    }
+  }
   if (config_.reference_quirks) return;
   // A part with rate 0 is not trained: without this its gradients would pile up and weigh in the clipping norm.
   std::vector<const void*> trained;
@@ -52,19 +62,60 @@ at::Tensor AdapterTask::latents_of(const Batch& batch) const {
   return scaled(latents);
 }
 
-Conditioning AdapterTask::conditioning_of(const Batch& batch) const {
-  if (!batch.text.empty()) {
-    Conditioning conditioning;
-    for (const auto& [name, rows] : batch.text) conditioning[name] = rows.to(config_.device);
-    return conditioning;
+// Parameters of modules on text encoders that do not say a word in this batch: they take no part in its gradient, so
+// that an optimizer leaves them where they are.
+std::vector<at::Tensor> AdapterTask::parameters_of_silent(const DroppedRows& rows, size_t num_rows) const {
+  std::vector<at::Tensor> silent;
+  const auto& dropouts = family_.info().text_dropouts;
+  for (size_t i = 0; i < dropouts.size(); ++i) {
+    if (rows[i].size() < num_rows) continue;
+    for (const at::Tensor& parameter : text_parameters_.at(dropouts[i].encoder)) {
+      if (parameter.requires_grad()) silent.push_back(parameter);
+    }
   }
+  return silent;
+}
+
+Conditioning AdapterTask::conditioning_of(const Batch& batch, const std::function<double()>& python_uniform) {
+  const auto& dropouts = family_.info().text_dropouts;
+  const size_t num_rows = batch.captions.size();
+  Conditioning conditioning;
+  for (const auto& [name, rows] : batch.text) conditioning[name] = rows.to(config_.device);
+  if (!batch.text.empty()) {
+    drop_text(dropouts,
+              draw_dropped_rows(
+                  dropouts, num_rows, [](int) { return true; }, python_uniform),
+              conditioning);
+  }
+  if (!family_.is_loaded(Component::text_encoders)) return conditioning;
+  // What is encoded again is dropped again, as in the reference.
+  const auto is_present = [&](int encoder) { return family_.has_text_encoder(encoder); };
+  const DroppedRows dropped = draw_dropped_rows(dropouts, num_rows, is_present, python_uniform);
+  auto silent = parameters_of_silent(dropped, num_rows);
+  for (auto& parameter : silent) parameter.requires_grad_(false);
   const at::AutoGradMode with_grad(config_.trains_text_encoders && at::GradMode::is_enabled());
-  return family_.encode_text({batch.captions, TextBatch::Use::training_caption});
+  Conditioning encoded = family_.encode_text({batch.captions, TextBatch::Use::training_caption});
+  for (auto& parameter : silent) parameter.requires_grad_(true);
+  drop_text(dropouts, dropped, encoded);
+  for (auto& [name, rows] : encoded) conditioning[name] = std::move(rows);
+  return conditioning;
+}
+
+void AdapterTask::draw_ahead(const BatchPlan& plan, const std::function<double()>& python_uniform) const {
+  const auto& dropouts = family_.info().text_dropouts;
+  const size_t num_rows = plan.samples.size();
+  if (config_.caches_text)
+    draw_dropped_rows(
+        dropouts, num_rows, [](int) { return true; }, python_uniform);
+  const auto is_present = [&](int encoder) { return family_.has_text_encoder(encoder); };
+  draw_dropped_rows(dropouts, num_rows, is_present, python_uniform);
+  const int64_t pixels = family_.info().pixels_per_latent;
+  multires_sizes(config_.noise, plan.resolution.height / pixels, plan.resolution.width / pixels, python_uniform);
 }
 
 at::Tensor AdapterTask::loss(const Batch& batch, const RandomSources& random) {
   const at::Tensor latents = latents_of(batch);
-  const Conditioning conditioning = conditioning_of(batch);
+  const Conditioning conditioning = conditioning_of(batch, random.python_uniform);
   const NoisedBatch noised = objective_.draw(latents, random);
   const at::Tensor prediction = family_.denoise({noised.noisy_latents, noised.timesteps, conditioning, batch.sizes()});
   return objective_.per_sample_loss(prediction, noised, {batch.loss_weights.to(latents.device()), batch.alpha_masks})

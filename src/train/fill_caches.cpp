@@ -40,7 +40,7 @@ void fill_text_cache(const ModelFamily& family, DatasetGroup& data, const TrainN
   cache_text_outputs(
       data,
       [&](const std::vector<std::string>& captions) {
-        return family.encode_text({captions, TextBatch::Use::training_caption});
+        return family.encode_text({captions, TextBatch::Use::cached_caption});
       },
       settings);
 }

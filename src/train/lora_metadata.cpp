@@ -40,14 +40,22 @@ void add_validation(const LoraRunFacts& facts, const ValidationOptions& o, Metad
   m["ss_validate_every_n_steps"] = python_str(o.validate_every_n_steps);
 }
 
+// As Python prints it: a number, or a list where the network module takes one rate for each text encoder.
+std::string text_rates(const std::vector<double>& rates, bool as_list) {
+  if (rates.empty()) return "None";
+  if (!as_list) return python_repr(rates.front());
+  std::string list;
+  for (const double rate : rates) list += (list.empty() ? "" : ", ") + python_repr(rate);
+  return "[" + list + "]";
+}
+
 // Learning rates that the optimizer does not use are "None", and the schedule's name carries the one it begins with.
-void add_optimizer(const LoraRunFacts& facts, const TrainNetworkOptions& o, Metadata& m) {
+void add_optimizer(const LoraRunFacts& facts, const FamilyInfo& family, const TrainNetworkOptions& o, Metadata& m) {
   const bool own_lr = facts.optimizer_sets_own_lr;
-  const std::vector<double>& text_lrs = o.network.text_encoder_lr;
   m["ss_optimizer"] = facts.optimizer;
   m["ss_learning_rate"] = own_lr ? "None" : python_str(o.optimizer.learning_rate);
   m["ss_unet_lr"] = own_lr ? "None" : python_str(o.network.unet_lr);
-  m["ss_text_encoder_lr"] = text_lrs.empty() ? "None" : python_repr(text_lrs.front());
+  m["ss_text_encoder_lr"] = text_rates(o.network.text_encoder_lr, family.lora.lists_text_rates);
   m["ss_max_grad_norm"] = python_str(o.optimizer.max_grad_norm);
   m["ss_lr_scheduler"] = own_lr ? "adafactor:" + python_str(o.optimizer.learning_rate) : o.lr_schedule.lr_scheduler;
   m["ss_lr_warmup_steps"] = python_str(o.lr_schedule.lr_warmup_steps);
@@ -209,7 +217,7 @@ LoraMetadata::LoraMetadata(const TrainNetworkOptions& options, const FamilyInfo&
     : is_minimal_(options.metadata.no_metadata), spec_(lora_model_spec(options, family)) {
   add_run(facts, options, entries_);
   add_validation(facts, options.validation, entries_);
-  add_optimizer(facts, options, entries_);
+  add_optimizer(facts, family, options, entries_);
   add_network(options.network, entries_);
   add_model(facts, family, options, entries_);
   add_compute(options, entries_);

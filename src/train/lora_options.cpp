@@ -1,5 +1,7 @@
 #include "train/lora_options.h"
 
+#include <cmath>
+
 #include "base/error.h"
 #include "base/log.h"
 
@@ -14,6 +16,59 @@ std::optional<double> as_double(const std::optional<T>& value) {
 c10::ScalarType weight_dtype(const std::string& mixed_precision) {
   if (mixed_precision == "bf16") return c10::kBFloat16;
   return mixed_precision == "fp16" ? c10::kHalf : c10::kFloat;
+}
+
+std::vector<DatasetConfig> read_dataset_configs(const TrainNetworkOptions& options, int64_t required_bucket_step) {
+  DatasetDefaults defaults;
+  defaults.required_bucket_step = static_cast<int>(required_bucket_step);
+  auto& dataset = defaults.dataset;
+  if (options.dataset.resolution) dataset.resolution = parse_resolution(*options.dataset.resolution, "--resolution");
+  dataset.batch_size = static_cast<int>(options.dataset.train_batch_size);
+  dataset.enable_bucket = options.bucket.enable_bucket;
+  dataset.min_bucket_reso = static_cast<int>(options.bucket.min_bucket_reso);
+  dataset.max_bucket_reso = static_cast<int>(options.bucket.max_bucket_reso);
+  dataset.bucket_reso_steps = static_cast<int>(options.bucket.bucket_reso_steps);
+  dataset.bucket_no_upscale = options.bucket.bucket_no_upscale;
+  dataset.resize_interpolation = options.bucket.resize_interpolation;
+  dataset.prior_loss_weight = options.dataset.prior_loss_weight;
+
+  auto& subset = defaults.subset;
+  const auto& caption = options.caption;
+  subset.num_repeats = static_cast<int>(options.dataset.dataset_repeats);
+  subset.caption_extension = caption.caption_extension;
+  subset.shuffle_caption = caption.shuffle_caption;
+  subset.caption_separator = caption.caption_separator;
+  subset.keep_tokens = static_cast<int>(caption.keep_tokens);
+  subset.keep_tokens_separator = caption.keep_tokens_separator;
+  subset.secondary_separator = caption.secondary_separator;
+  subset.enable_wildcard = caption.enable_wildcard;
+  subset.caption_prefix = caption.caption_prefix;
+  subset.caption_suffix = caption.caption_suffix;
+  subset.caption_dropout_rate = caption.caption_dropout_rate;
+  subset.caption_dropout_every_n_epochs = static_cast<int>(caption.caption_dropout_every_n_epochs);
+  subset.caption_tag_dropout_rate = caption.caption_tag_dropout_rate;
+  subset.token_warmup_min = static_cast<int>(caption.token_warmup_min);
+  subset.token_warmup_step = caption.token_warmup_step;
+  subset.flip_aug = options.augmentation.flip_aug;
+  subset.random_crop = options.augmentation.random_crop;
+  subset.alpha_mask = options.mask.alpha_mask;
+
+  if (options.dataset.dataset_config) return read_dataset_config(*options.dataset.dataset_config, defaults);
+  if (!options.dataset.train_data_dir) {
+    throw UsageError("no images are named: give --train_data_dir or --dataset_config");
+  }
+  return dataset_config_from_folders(*options.dataset.train_data_dir, options.dataset.reg_data_dir.value_or(""),
+                                     defaults);
+}
+
+// Sides of the squares that have the area of each dataset's resolution.
+std::vector<int64_t> dataset_sides_px(const TrainNetworkOptions& options) {
+  std::vector<int64_t> sides;
+  for (const auto& config : read_dataset_configs(options, /*required_bucket_step=*/1)) {
+    const auto area = static_cast<double>(config.resolution.width) * static_cast<double>(config.resolution.height);
+    sides.push_back(std::llrint(std::sqrt(area)));
+  }
+  return sides;
 }
 
 }  // namespace
@@ -140,53 +195,27 @@ ModelRequest model_request(const TrainNetworkOptions& options, c10::Device devic
   request.masks_t5 = parts.apply_t5_attn_mask;
   request.system_prompt = parts.system_prompt;
   request.position_crop_rate = parts.pos_emb_random_crop_rate;
+  request.clip_l_dropout = parts.clip_l_dropout_rate;
+  request.clip_g_dropout = parts.clip_g_dropout_rate;
+  request.t5_dropout = parts.t5_dropout_rate;
+  if (parts.enable_scaled_pos_embed) request.scaled_position_sizes_px = dataset_sides_px(options);
   request.guidance = parts.guidance_scale;
-  request.gradient_checkpointing = options.compute.gradient_checkpointing;
+  const ComputeOptions& compute = options.compute;
+  request.gradient_checkpointing = compute.gradient_checkpointing;
+  request.keeps_checkpoints_on_cpu = compute.cpu_offload_checkpointing;
+  request.has_fp8_denoiser = compute.fp8_base || compute.fp8_base_unet;
+  // Encoders whose outputs are cached run once: their weights may as well be read as they are. The reference narrows
+  // none on a CPU.
+  request.has_fp8_text_encoders = compute.fp8_base && !compute.fp8_base_unet &&
+                                  !options.text_cache.cache_text_encoder_outputs &&
+                                  !(options.run.reference_quirks && device.is_cpu());
+  request.blocks_to_swap = parts.blocks_to_swap.value_or(0);
   request.reference_quirks = options.run.reference_quirks;
   return request;
 }
 
 std::vector<DatasetConfig> dataset_configs(const TrainNetworkOptions& options, const FamilyInfo& family) {
-  DatasetDefaults defaults;
-  defaults.required_bucket_step = static_cast<int>(family.bucket_step_px);
-  auto& dataset = defaults.dataset;
-  if (options.dataset.resolution) dataset.resolution = parse_resolution(*options.dataset.resolution, "--resolution");
-  dataset.batch_size = static_cast<int>(options.dataset.train_batch_size);
-  dataset.enable_bucket = options.bucket.enable_bucket;
-  dataset.min_bucket_reso = static_cast<int>(options.bucket.min_bucket_reso);
-  dataset.max_bucket_reso = static_cast<int>(options.bucket.max_bucket_reso);
-  dataset.bucket_reso_steps = static_cast<int>(options.bucket.bucket_reso_steps);
-  dataset.bucket_no_upscale = options.bucket.bucket_no_upscale;
-  dataset.resize_interpolation = options.bucket.resize_interpolation;
-  dataset.prior_loss_weight = options.dataset.prior_loss_weight;
-
-  auto& subset = defaults.subset;
-  const auto& caption = options.caption;
-  subset.num_repeats = static_cast<int>(options.dataset.dataset_repeats);
-  subset.caption_extension = caption.caption_extension;
-  subset.shuffle_caption = caption.shuffle_caption;
-  subset.caption_separator = caption.caption_separator;
-  subset.keep_tokens = static_cast<int>(caption.keep_tokens);
-  subset.keep_tokens_separator = caption.keep_tokens_separator;
-  subset.secondary_separator = caption.secondary_separator;
-  subset.enable_wildcard = caption.enable_wildcard;
-  subset.caption_prefix = caption.caption_prefix;
-  subset.caption_suffix = caption.caption_suffix;
-  subset.caption_dropout_rate = caption.caption_dropout_rate;
-  subset.caption_dropout_every_n_epochs = static_cast<int>(caption.caption_dropout_every_n_epochs);
-  subset.caption_tag_dropout_rate = caption.caption_tag_dropout_rate;
-  subset.token_warmup_min = static_cast<int>(caption.token_warmup_min);
-  subset.token_warmup_step = caption.token_warmup_step;
-  subset.flip_aug = options.augmentation.flip_aug;
-  subset.random_crop = options.augmentation.random_crop;
-  subset.alpha_mask = options.mask.alpha_mask;
-
-  if (options.dataset.dataset_config) return read_dataset_config(*options.dataset.dataset_config, defaults);
-  if (!options.dataset.train_data_dir) {
-    throw UsageError("no images are named: give --train_data_dir or --dataset_config");
-  }
-  return dataset_config_from_folders(*options.dataset.train_data_dir, options.dataset.reg_data_dir.value_or(""),
-                                     defaults);
+  return read_dataset_configs(options, family.bucket_step_px);
 }
 
 }  // namespace difftune

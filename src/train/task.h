@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,6 +21,10 @@ class Task {
 
   // The mean loss of a batch, differentiable with respect to the parameters. Draws from `random` only.
   virtual at::Tensor loss(const Batch& batch, const RandomSources& random) = 0;
+
+  // Draws what loss() will take from RandomSources::python_uniform for a batch of this plan: the numbers come from the
+  // generator that draws captions, which is batches ahead.
+  virtual void draw_ahead(const BatchPlan& plan, const std::function<double()>& python_uniform) const = 0;
 
   // What the optimizer updates, with learning rates.
   virtual std::vector<ParamGroup> parameter_groups() const = 0;

@@ -100,6 +100,7 @@ class LoraRun {
     lora_config_.reference_quirks = options_.run.reference_quirks;
     objective_ = family_->make_objective(objective_settings(options_), device_);
     if (options_.network.network_weights) network_weights_ = open_weights(*options_.network.network_weights);
+    if (options_.network.dim_from_weights) lora_config_.dims_by_module = lora_dims(*network_weights_);
     if (options_.state.resume) resumed_ = load_run_state(*options_.state.resume);
     if (options_.sample.sample_prompts) {
       prompts_ = read_sample_prompts(*options_.sample.sample_prompts, family_->info().pictures,
@@ -136,7 +137,7 @@ class LoraRun {
 
   bool caches_text() const { return options_.text_cache.cache_text_encoder_outputs; }
 
-  // Captions that are cached need the encoders no more, unless they are trained.
+  // Captions that are cached need the encoders no more, apart from those that are trained: they encode in every step.
   void load_text_encoders() {
     family_->load(Component::text_encoders);
     // The reference merges other LoRAs after it has cached the outputs, so that these lack what was merged.
@@ -149,9 +150,14 @@ class LoraRun {
                             fingerprint(*open_weights(options_.network.base_weights[i])));
     }
     fill_text_cache(*family_, *data_, options_, merged);
-    if (!options_.network.network_train_unet_only) return;
     for (const auto& prompt : prompts_) prompt_texts_.push_back(encode_prompt(*family_, prompt));
-    family_->unload(Component::text_encoders);
+    const auto trained = adapted_text_encoders(lora_config_, family_->adapter_targets());
+    size_t num_text_encoders = 0;
+    for (const auto& group : family_->info().text_rates) num_text_encoders += group.components.size();
+    if (!trained.empty() && trained.size() == num_text_encoders) {
+      log::warning("every text encoder is trained and encodes in each step: what was cached is not used");
+    }
+    family_->unload_text_encoders_except(trained);
     nn::trim_pooled_memory();
   }
 
@@ -175,7 +181,6 @@ class LoraRun {
   void create_network() {
     // The reference extends its list of target blocks for the networks that it merges, and does not shorten it again.
     lora_config_.enters_convolutional_blocks = options_.run.reference_quirks && !options_.network.base_weights.empty();
-    if (options_.network.dim_from_weights) lora_config_.dims_by_module = lora_dims(*network_weights_);
     network_ = std::make_unique<LoraNetwork>(lora_config_, family_->adapter_targets(), nn::default_generator(c10::kCPU),
                                              device_,
                                              options_.compute.full_bf16   ? c10::kBFloat16
@@ -194,9 +199,11 @@ class LoraRun {
     config.learning_rates = learning_rates(options_, family_->info());
     config.device = device_;
     config.trains_text_encoders = !options_.network.network_train_unet_only;
+    config.caches_text = caches_text();
     config.vae_batch_size = static_cast<int>(options_.latent_cache.vae_batch_size);
     if (options_.network.scale_weight_norms) config.scale_weight_norms = *options_.network.scale_weight_norms;
     config.logs_gradient_norms = family_->info().lora.logs_gradient_norms;
+    config.noise = objective_settings(options_).ddpm.noise;
     config.reference_quirks = options_.run.reference_quirks;
     task_.emplace(*family_, *network_, *objective_, config);
     optimizer_ = make_optimizer(
@@ -232,8 +239,6 @@ class LoraRun {
     config.max_grad_norm = options_.optimizer.max_grad_norm;
     config.num_loader_threads = static_cast<int>(std::clamp<int64_t>(options_.dataset.max_data_loader_n_workers, 1, 8));
     config.scales_loss = options_.compute.mixed_precision == "fp16";
-    config.noise = objective_settings(options_).ddpm.noise;
-    config.pixels_per_latent = family_->info().pixels_per_latent;
     config.device = device_;
     config.seed = seed_;
     return config;
@@ -349,7 +354,7 @@ class LoraRun {
   std::shared_ptr<const TensorSource> network_weights_;
   std::optional<RunSnapshot> resumed_;
   std::vector<SamplePrompt> prompts_;
-  std::vector<Conditioning> prompt_texts_;  // where the text encoders are gone
+  std::vector<Conditioning> prompt_texts_;  // what text encoders say that are gone
   fs::path output_folder_;
   std::optional<DatasetGroup> data_;
   std::unique_ptr<LoraNetwork> network_;

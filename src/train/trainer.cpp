@@ -86,15 +86,12 @@ std::vector<BatchPlan> Trainer::begin_epoch() {
   EpochContext context;
   context.max_train_steps = config_.max_steps;
   context.gradient_accumulation_steps = static_cast<int>(config_.accumulation);
-  if (config_.noise.multires_noise_iterations > 0) {
-    context.step_draws = [this](BatchPlan& plan, PythonRandom& random) {
-      multires_sizes(config_.noise, plan.resolution.height / config_.pixels_per_latent,
-                     plan.resolution.width / config_.pixels_per_latent, [&] {
-                       plan.step_draws.push_back(random.random());
-                       return plan.step_draws.back();
-                     });
-    };
-  }
+  context.step_draws = [this](BatchPlan& plan, PythonRandom& random) {
+    task_.draw_ahead(plan, [&] {
+      plan.step_draws.push_back(random.random());
+      return plan.step_draws.back();
+    });
+  };
   auto plans = data_.plan_epoch(position_.epoch, position_.sampler_seed, random_, context);
   position_.num_batches = static_cast<int64_t>(plans.size());
   return plans;

@@ -8,7 +8,6 @@
 
 #include "base/python_random.h"
 #include "data/dataset_group.h"
-#include "diffusion/noise.h"
 #include "optim/grad_scaler.h"
 #include "optim/lr_scheduler.h"
 #include "optim/optimizer.h"
@@ -26,9 +25,6 @@ struct TrainerConfig {
   double max_grad_norm = 1;  // 0: no clipping
   int num_loader_threads = 1;
   bool scales_loss = false;  // fp16 on a GPU
-  // Latents of multires noise are drawn ahead with the plan.
-  NoiseConfig noise;
-  int64_t pixels_per_latent = 8;
   c10::Device device = c10::kCPU;
   int64_t seed = 0;
 };

@@ -4,7 +4,7 @@
 #include <ATen/ops/einsum.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/kron.h>
-#include <ATen/ops/linalg_solve.h>
+#include <ATen/ops/linalg_inv.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mm.h>
@@ -62,8 +62,7 @@ at::Tensor cayley_rotation(const AdapterFile& file, const AdapterModule& module,
   const at::Tensor norm = at::linalg_vector_norm(q);
   q = q * ((norm.clamp_max(limit) + 1e-8) / (norm + 1e-8));
   const at::Tensor identity = at::eye(q.size(1), q.options()).unsqueeze(0);
-  // (I + Q) and the inverse commute, so that one solve gives the product.
-  return at::linalg_solve(identity - q, identity + q);
+  return at::matmul(identity + q, at::linalg_inv(identity - q));
 }
 
 double scale_of(const AdapterFile& file, const AdapterModule& module, c10::ScalarType dtype) {

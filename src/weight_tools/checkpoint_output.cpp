@@ -1,8 +1,11 @@
 #include "weight_tools/checkpoint_output.h"
 
+#include <deque>
+#include <optional>
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/prefetcher.h"
 #include "base/progress.h"
 #include "weight_tools/stop_signal.h"
 #include "weights/finite.h"
@@ -32,37 +35,86 @@ fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.
        recipe.tensor.name, dtype_name(recipe.tensor.dtype));
 }
 
-// Makes the tensors of one file when they are asked for.
+// Makes the tensors of one file on a thread of its own, ahead of their being written: making one and copying another
+// into the file take about the same time.
 class Maker {
  public:
-  Maker(const std::vector<TensorRecipe>& recipes, const std::string& label)
-      : progress_(label, megabytes(total_bytes(recipes)), "MB") {
-    for (const TensorRecipe& recipe : recipes) by_name_.emplace(recipe.tensor.name, &recipe);
+  // `order` is that in which the tensors are asked for.
+  Maker(const std::vector<TensorRecipe>& recipes, const std::vector<TensorDeclaration>& order, const std::string& label)
+      : progress_(label, megabytes(total_bytes(recipes)), "MB"),
+        recipes_(in_order(recipes, order)),
+        batches_(batches()) {
+    ahead_.emplace(
+        0, batches_.size(), [this](size_t i) { return make_batch(batches_[i]); }, /*num_threads=*/1,
+        /*num_ahead=*/1);
   }
 
-  at::Tensor make(const std::string& name) {
+  at::Tensor take(const std::string& name) {
     stop_.check();
-    drop_pages();  // of the tensor before, which is written by now
-    const TensorRecipe& recipe = *by_name_.at(name);
-    last_ = &recipe;
-    const at::Tensor tensor = to_plain_cpu(recipe.make(), recipe.tensor.dtype);
-    if (!all_finite(tensor)) fail_not_finite(recipe);
+    if (next_ > 0) drop_pages(*recipes_[next_ - 1]);  // which is written by now
+    const TensorRecipe& recipe = *recipes_[next_++];
+    DT_CHECK(recipe.tensor.name == name, "'{}' is made and '{}' wanted", recipe.tensor.name, name);
+    if (made_.empty()) made_ = *ahead_->next();
+    const at::Tensor tensor = std::move(made_.front());
+    made_.pop_front();
     done_ += num_bytes(recipe.tensor);
     progress_.advance(megabytes(done_) - progress_.done());
     return tensor;
   }
 
  private:
-  void drop_pages() const {
-    if (last_ == nullptr) return;
-    for (const TensorRecipe::Input& input : last_->inputs) input.source->drop_pages(input.key);
+  // Neighbouring tensors that are made in one go: a large one, or many small ones. Two batches are in memory.
+  struct Batch {
+    size_t begin, end;
+  };
+  static constexpr uint64_t kBatchBytes = 32 << 20;
+
+  static std::vector<const TensorRecipe*> in_order(const std::vector<TensorRecipe>& recipes,
+                                                   const std::vector<TensorDeclaration>& order) {
+    std::unordered_map<std::string_view, const TensorRecipe*> by_name;
+    for (const TensorRecipe& recipe : recipes) by_name.emplace(recipe.tensor.name, &recipe);
+    std::vector<const TensorRecipe*> ordered;
+    for (const TensorDeclaration& tensor : order) ordered.push_back(by_name.at(tensor.name));
+    return ordered;
+  }
+
+  std::vector<Batch> batches() const {
+    std::vector<Batch> batches;
+    uint64_t bytes = kBatchBytes;
+    for (size_t i = 0; i < recipes_.size(); ++i) {
+      const uint64_t more = num_bytes(recipes_[i]->tensor);
+      if (bytes + more > kBatchBytes) {
+        batches.push_back({i, i});
+        bytes = 0;
+      }
+      bytes += more;
+      batches.back().end = i + 1;
+    }
+    return batches;
+  }
+
+  std::deque<at::Tensor> make_batch(const Batch& batch) const {
+    std::deque<at::Tensor> made;
+    for (size_t i = batch.begin; i < batch.end; ++i) {
+      const TensorRecipe& recipe = *recipes_[i];
+      made.push_back(to_plain_cpu(recipe.make(), recipe.tensor.dtype));
+      if (!all_finite(made.back())) fail_not_finite(recipe);
+    }
+    return made;
+  }
+
+  static void drop_pages(const TensorRecipe& recipe) {
+    for (const TensorRecipe::Input& input : recipe.inputs) input.source->drop_pages(input.key);
   }
 
   StopSignal stop_;
   Progress progress_;
-  std::unordered_map<std::string_view, const TensorRecipe*> by_name_;
-  const TensorRecipe* last_ = nullptr;
+  const std::vector<const TensorRecipe*> recipes_;
+  const std::vector<Batch> batches_;
+  std::deque<at::Tensor> made_;
+  size_t next_ = 0;
   uint64_t done_ = 0;
+  std::optional<Prefetcher<std::deque<at::Tensor>>> ahead_;  // the last member: its thread uses the others
 };
 
 }  // namespace
@@ -109,9 +161,10 @@ void write_checkpoint(const CheckpointOutput& output, const std::vector<TensorRe
 
   std::vector<TensorDeclaration> tensors;
   for (const TensorRecipe& recipe : recipes) tensors.push_back(recipe.tensor);
-  Maker maker(recipes, label);
-  const TensorProvider provide = [&](const std::string& name) { return maker.make(name); };
-  if (output.path.extension() == ".safetensors" || output.path.extension() == ".sft") {
+  const bool is_safetensors = output.path.extension() == ".safetensors" || output.path.extension() == ".sft";
+  Maker maker(recipes, is_safetensors ? in_file_order(tensors, output.style) : tensors, label);
+  const TensorProvider provide = [&](const std::string& name) { return maker.take(name); };
+  if (is_safetensors) {
     write_safetensors(output.path, tensors, provide, output.metadata, output.style);
   } else {
     write_torch_checkpoint(output.path, tensors, provide, output.torch);

@@ -14,7 +14,7 @@
 
 namespace difftune {
 
-// One tensor to be written. Nothing is read before `make` is called.
+// One tensor to be written. Nothing is read before `make` is called, by one thread (not that of the caller).
 struct TensorRecipe {
   struct Input {
     std::shared_ptr<const TensorSource> source;

@@ -4,6 +4,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -24,8 +25,9 @@ constexpr double kClampQuantile = 0.99;
 // The changes of one module in all files.
 struct Sum {
   std::string name;
-  std::vector<at::Tensor> ups, downs;  // matrices; ups carry the strength
-  std::vector<int64_t> down_shape;     // [r, in] or [r, in, k, k]
+  std::vector<WeightChange> changes;
+  std::vector<double> ratios;
+  std::vector<int64_t> down_shape;  // [r, in] or [r, in, k, k]
   bool is_conv() const { return down_shape.size() == 4; }
   bool has_kernel() const { return is_conv() && down_shape[2] * down_shape[3] > 1; }
 };
@@ -38,20 +40,37 @@ void add_module(const MergeInput& input, const AdapterModule& module, const Merg
   const at::Tensor down = file.tensor(module, Part::down, rules.precision).to(at::kFloat);
   const at::Tensor up = file.tensor(module, Part::up, rules.precision).to(at::kFloat).flatten(1);
   const auto shape = down.sizes().vec();
-  if (sum.downs.empty()) {
+  if (sum.changes.empty()) {
     sum.down_shape = shape;
   } else if (!std::equal(shape.begin() + 1, shape.end(), sum.down_shape.begin() + 1, sum.down_shape.end()) ||
-             up.size(0) != sum.ups[0].size(0)) {
+             up.size(0) != sum.changes[0].up.size(0)) {
     fail("{}: {} [{}] does not fit that of the files before it [{}]: the LoRAs are for different models",
          file.path().string(), module.key(Part::down), fmt::join(shape, ", "), fmt::join(sum.down_shape, ", "));
   }
   const double rank = static_cast<double>(down.size(0));
-  double strength = input.ratio * file.alpha(module).value_or(rank) / rank;
+  double scale = file.alpha(module).value_or(rank) / rank;
   if (input.block_weights != nullptr) {
-    strength *= input.block_weights->factor(sum.name, input.block_weights->is_for_sdxl());
+    scale *= input.block_weights->factor(sum.name, input.block_weights->is_for_sdxl());
   }
-  sum.downs.push_back(down.flatten(1));
-  sum.ups.push_back(up * strength);
+  sum.changes.push_back({.up = up, .down = down.flatten(1), .scale = scale});
+  sum.ratios.push_back(input.ratio);
+}
+
+// By the factors alone, side by side.
+TruncatedSvd thin_svd(const Sum& sum) {
+  std::vector<at::Tensor> ups, downs;
+  for (size_t i = 0; i < sum.changes.size(); ++i) {
+    ups.push_back(sum.changes[i].up * (sum.ratios[i] * sum.changes[i].scale));
+    downs.push_back(sum.changes[i].down);
+  }
+  return svd_of_product(at::cat(ups, 1), at::cat(downs, 0));
+}
+
+// By LAPACK. The signs of vectors hang on the last bits, so the sum is made in the order of sd-scripts.
+TruncatedSvd full_svd(const Sum& sum, int64_t rank) {
+  at::Tensor weight = at::zeros({sum.changes[0].up.size(0), sum.changes[0].down.size(1)}, at::kFloat);
+  for (size_t i = 0; i < sum.changes.size(); ++i) add_low_rank(sum.changes[i], sum.ratios[i], 0, weight);
+  return exact_svd(weight, rank);
 }
 
 }  // namespace
@@ -82,18 +101,18 @@ std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const 
   Progress progress("merging", static_cast<int64_t>(sums.size()), "modules");
   parallel_for(sums.size(), [&](size_t i) {
     const Sum& sum = sums[i];
-    const at::Tensor up = at::cat(sum.ups, 1), down = at::cat(sum.downs, 0);
+    const int64_t num_rows = sum.changes[0].up.size(0);
     const int64_t wanted = sum.has_kernel() ? rules.conv_rank : rules.rank;
-    const int64_t rank = std::min({wanted, sum.down_shape[1], up.size(0)});
-    TruncatedSvd svd = svd_of_product(up, down);
+    const int64_t rank = std::min({wanted, sum.down_shape[1], num_rows});
+    TruncatedSvd svd = rules.exact ? full_svd(sum, rank) : thin_svd(sum);
     if (rank > svd.rank()) {
       extend_with_zeros(svd, rank, /*seed=*/i);
     } else {
       svd = truncated(svd, rank);
     }
     at::Tensor new_up = svd.u * svd.s, new_down = svd.vh;
-    clamp_to_quantile(new_up, new_down, kClampQuantile, VectorSigns::arbitrary);
-    std::vector<int64_t> down_shape = sum.down_shape, up_shape = {up.size(0), rank};
+    clamp_to_quantile(new_up, new_down, kClampQuantile, rules.exact ? VectorSigns::as_lapack : VectorSigns::arbitrary);
+    std::vector<int64_t> down_shape = sum.down_shape, up_shape = {num_rows, rank};
     down_shape[0] = rank;
     if (sum.is_conv()) up_shape.insert(up_shape.end(), {1, 1});
     tensors[3 * i] = {sum.name + ".lora_up.weight", new_up.reshape(up_shape).to(rules.save_dtype).contiguous()};

@@ -169,17 +169,20 @@ std::string npy_header(const at::Tensor& tensor, const std::string& array, const
 
 }  // namespace
 
-NpzArrays read_npz(const fs::path& path) {
-  const std::string file = read_file(path);  // caches are small; a mapping would cost more than it saves
-  const auto bytes = std::as_bytes(std::span(file));
+NpzArrays parse_npz(std::span<const std::byte> file, const fs::path& path) {
   NpzArrays arrays;
-  for (const ZipEntry& entry : read_zip_directory(bytes, path)) {
+  for (const ZipEntry& entry : read_zip_directory(file, path)) {
     const std::string name = array_name(entry);
-    const std::string npy = read_zip_entry(bytes, entry, path);
+    const std::string npy = read_zip_entry(file, entry, path);
     const NpyHeader header = NpyParser(npy, path, name).parse();
     arrays[name] = to_tensor(npy, header, path, name);
   }
   return arrays;
+}
+
+NpzArrays read_npz(const fs::path& path) {
+  const std::string file = read_file(path);  // caches are small; a mapping would cost more than it saves
+  return parse_npz(std::as_bytes(std::span(file)), path);
 }
 
 std::map<std::string, TensorInfo> read_npz_info(const fs::path& path) {

@@ -2,7 +2,9 @@
 // Format: numpy/lib/format.py (npy 1.0 to 3.0) inside a zip archive.
 #pragma once
 
+#include <cstddef>
 #include <map>
+#include <span>
 #include <string>
 
 #include "weights/tensor_source.h"
@@ -15,6 +17,7 @@ using NpzArrays = std::map<std::string, at::Tensor>;
 // deflated, C or Fortran order. Each entry's CRC is checked. Throws UserError that names the file where any of it is
 // corrupt, so that a cache entry can be made again.
 NpzArrays read_npz(const fs::path& path);
+NpzArrays parse_npz(std::span<const std::byte> file, const fs::path& path);  // `path` is for messages
 
 // Shapes and dtypes only, without reading the data.
 std::map<std::string, TensorInfo> read_npz_info(const fs::path& path);

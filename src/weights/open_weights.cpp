@@ -1,6 +1,7 @@
 #include "weights/open_weights.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -24,6 +25,8 @@ constexpr const char* kComponentFiles[] = {
     "diffusion_pytorch_model.fp16.safetensors",
     "model.fp16.safetensors",
 };
+
+constexpr std::string_view kFirstShard = "00001-of-";
 
 std::string first_bytes(const fs::path& path, size_t count) {
   std::error_code ec;
@@ -83,6 +86,22 @@ std::shared_ptr<const TensorSource> open_weights(const fs::path& path) {
   fail_unknown(path, begin);
 }
 
+std::shared_ptr<const TensorSource> open_sharded_weights(const fs::path& path) {
+  const std::string name = path.filename().string();
+  const size_t at = name.find(kFirstShard);
+  if (at == std::string::npos) return open_weights(path);
+  int num_shards = 0;
+  std::from_chars(name.data() + at + kFirstShard.size(), name.data() + name.size(), num_shards);
+  std::vector<JoinedSource::Part> parts;
+  for (int shard = 1; shard <= num_shards; ++shard) {
+    std::string shard_name = name;
+    shard_name.replace(at, 5, fmt::format("{:05}", shard));
+    parts.push_back({"", open_weights(path.parent_path() / shard_name)});
+  }
+  if (parts.empty()) fail("{}: its name gives no number of files", path.string());
+  return std::make_shared<JoinedSource>(path.parent_path(), std::move(parts));
+}
+
 std::shared_ptr<const TensorSource> open_component_folder(const fs::path& folder, const std::string& variant) {
   std::vector<std::string> names;
   for (const std::string name : kComponentFiles) {
@@ -97,6 +116,14 @@ std::shared_ptr<const TensorSource> open_component_folder(const fs::path& folder
     const fs::path file = folder / name;
     if (fs::path index = file.string() + ".index.json"; fs::exists(index)) return open_shards(index);
     if (fs::exists(file)) return open_weights(file);
+  }
+  std::error_code ec;
+  for (const auto& entry : fs::directory_iterator(folder, ec)) {
+    const std::string name = entry.path().filename().string();
+    const bool has_variant = variant.empty() || name.find("." + variant + ".") != std::string::npos;
+    if (has_variant && name.find(kFirstShard) != std::string::npos && name.ends_with(".safetensors")) {
+      return open_sharded_weights(entry.path());
+    }
   }
   fail("{}: has no weights; expected {}", folder.string(), fmt::join(names, " or "));
 }
@@ -113,7 +140,8 @@ std::shared_ptr<const TensorSource> open_diffusers_folder(const fs::path& folder
 bool is_diffusers_folder(const fs::path& path) {
   std::error_code ec;
   return fs::is_directory(path, ec) &&
-         (fs::exists(path / "model_index.json", ec) || fs::is_directory(path / "unet", ec));
+         (fs::exists(path / "model_index.json", ec) || fs::is_directory(path / "unet", ec) ||
+          fs::is_directory(path / "transformer", ec));
 }
 
 }  // namespace difftune

@@ -207,24 +207,28 @@ SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file, cons
   return header;
 }
 
+std::vector<TensorDeclaration> in_file_order(std::vector<TensorDeclaration> tensors, SafetensorsStyle style) {
+  if (style == SafetensorsStyle::library) {
+    std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
+      return std::tuple(rank_of(a.dtype), std::string_view(a.name)) <
+             std::tuple(rank_of(b.dtype), std::string_view(b.name));
+    });
+  }
+  return tensors;
+}
+
 BuiltHeader build_safetensors_header(const std::vector<TensorDeclaration>& tensors,
                                      const std::optional<Metadata>& metadata, SafetensorsStyle style) {
   BuiltHeader built;
   SafetensorsHeader& header = built.header;
   header.metadata = metadata;
-  for (const TensorDeclaration& tensor : tensors) {
+  for (const TensorDeclaration& tensor : in_file_order(tensors, style)) {
     if (rank_of(tensor.dtype) == kDtypes.size()) {
       fail("tensor '{}' is {}, which a safetensors file cannot hold", tensor.name, dtype_name(tensor.dtype));
     }
     SafetensorsEntry entry{tensor.name, {tensor.dtype, tensor.shape, 0}};
     entry.info.num_bytes = entry.info.num_elements() * c10::elementSize(tensor.dtype);
     header.entries.push_back(std::move(entry));
-  }
-  if (style == SafetensorsStyle::library) {
-    std::sort(header.entries.begin(), header.entries.end(), [](const auto& a, const auto& b) {
-      return std::tuple(rank_of(a.info.dtype), std::string_view(a.name)) <
-             std::tuple(rank_of(b.info.dtype), std::string_view(b.name));
-    });
   }
   for (SafetensorsEntry& entry : header.entries) {
     entry.offset = header.data_bytes;

@@ -43,6 +43,9 @@ enum class SafetensorsStyle {
              // multiple of 256 bytes
 };
 
+// The tensors in the order of their bytes in a file of this style.
+std::vector<TensorDeclaration> in_file_order(std::vector<TensorDeclaration> tensors, SafetensorsStyle style);
+
 // The header for these tensors: `bytes` is what the file begins with, including the length. Throws UserError for a
 // dtype that the format lacks or text that is not UTF-8.
 struct BuiltHeader {

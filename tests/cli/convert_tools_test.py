@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import struct
 import subprocess
 import time
 import unittest
@@ -11,42 +10,12 @@ from pathlib import Path
 
 import harness
 from harness import DIFFTUNE
+from weight_files import pack, unpack
 
 OPTIONS = Path(__file__).resolve().parent.parent / "data" / "options"
 COMMANDS = ["check_lora_weights", "convert_diffusers20_original_sd", "convert_diffusers_to_flux", "convert_flux_lora",
             "merge_models", "merge_sd3_safetensors", "show_metadata"]
 UNET = "model.diffusion_model.w"
-
-
-def pack(tensors, metadata=None):
-    """The bytes of a file of fp32 tensors: {name: (shape, list of values)}, or (shape, one value)."""
-    header = {} if metadata is None else {"__metadata__": metadata}
-    data = b""
-    for name, (shape, values) in sorted(tensors.items()):
-        count = 1
-        for size in shape:
-            count *= size
-        values = values if isinstance(values, list) else [values] * count
-        content = struct.pack(f"<{count}f", *values)
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
-        data += content
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + data
-
-
-def unpack(path):
-    """{name: (dtype, shape, bytes)} and the metadata."""
-    content = path.read_bytes()
-    length = struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8:8 + length])
-    metadata = header.pop("__metadata__", None)
-    return {name: (entry["dtype"], entry["shape"], content[8 + length:][slice(*entry["data_offsets"])])
-            for name, entry in header.items()}, metadata
-
-
-def floats(entry):
-    return list(struct.unpack(f"<{len(entry[2]) // 4}f", entry[2]))
 
 
 class ToolTest(harness.CliTest):
@@ -95,8 +64,8 @@ class MergeModelsTest(ToolTest):
     def test_sum(self):
         said = self.assert_done(*self.merge("--ratios", "0.25", "0.75")).stderr
         tensors, metadata = unpack(self.merged)
-        self.assertEqual(floats(tensors[UNET]), [2.5, 5.0])
-        self.assertEqual(floats(tensors["first_stage_model.w"]), [6.5])
+        self.assertEqual(tensors[UNET].values, [2.5, 5.0])
+        self.assertEqual(tensors["first_stage_model.w"].values, [6.5])
         self.assertIsNone(metadata)
         self.assertIn("merged 2 tensors of 2 models into", said)
 
@@ -104,9 +73,9 @@ class MergeModelsTest(ToolTest):
         self.assert_done("merge_models", "--models", self.a, self.b, "--output", self.folder / "merged", "--unet_only",
                          "--saving_precision", "fp16")
         tensors, _ = unpack(self.merged)
-        self.assertEqual(tensors[UNET][0], "F16")
-        self.assertEqual(struct.unpack("<2e", tensors[UNET][2]), (2.0, 4.0))
-        self.assertEqual(struct.unpack("<e", tensors["first_stage_model.w"][2]), (5.0,))
+        self.assertEqual(tensors[UNET].dtype, "F16")
+        self.assertEqual(tensors[UNET].values, [2.0, 4.0])
+        self.assertEqual(tensors["first_stage_model.w"].values, [5.0])
 
     def test_dry_run_writes_nothing(self):
         before = self.files()
@@ -192,7 +161,7 @@ class MergeSd3Test(ToolTest):
         self.assert_done(*words, "--dry_run")
         self.assertFalse((self.folder / "merged_model.safetensors").exists())
         self.assert_done(*words)
-        self.assertEqual({entry[0] for entry in unpack(self.folder / "merged_model.safetensors")[0].values()}, {"F8_E4M3"})
+        self.assertEqual({tensor.dtype for tensor in unpack(self.folder / "merged_model.safetensors")[0].values()}, {"F8_E4M3"})
 
     def test_bad_input(self):
         words = ["merge_sd3_safetensors", "--dit", self.dit, "--output"]
@@ -217,8 +186,8 @@ class ConvertFluxTest(ToolTest):
         self.source = self.tensors("transformer.safetensors", self.block())
         self.assert_done(*self.convert("--save_precision", "float32"))
         tensors, _ = unpack(self.folder / "flux.safetensors")
-        self.assertEqual(floats(tensors["double_blocks.0.img_attn.qkv.weight"]), [0, 0, 1, 1, 2, 2])
-        self.assertEqual(floats(tensors["final_layer.adaLN_modulation.1.bias"]), [2.0, 1.0])
+        self.assertEqual(tensors["double_blocks.0.img_attn.qkv.weight"].values, [0, 0, 1, 1, 2, 2])
+        self.assertEqual(tensors["final_layer.adaLN_modulation.1.bias"].values, [2.0, 1.0])
 
     def test_three_files_without_an_index(self):
         tensors = sorted(self.block().items())
@@ -266,12 +235,12 @@ class ConvertFluxLoraTest(ToolTest):
         tensors, metadata = unpack(self.folder / "out.safetensors")
         self.assertEqual(metadata, {"ss_x": "y"})
         name = "transformer.transformer_blocks.0.attn.to_out.0"
-        self.assertEqual(floats(tensors[f"{name}.lora_A.weight"]), [0.5] * 6)  # alpha / rank
-        self.assertEqual(floats(tensors[f"{name}.lora_B.weight"]), [2.0] * 8)
+        self.assertEqual(tensors[f"{name}.lora_A.weight"].values, [0.5] * 6)  # alpha / rank
+        self.assertEqual(tensors[f"{name}.lora_B.weight"].values, [2.0] * 8)
         (self.folder / "out.safetensors").rename(self.folder / "ait.safetensors")
         self.assert_done(*self.convert("ai-toolkit", "sd-scripts", self.folder / "ait.safetensors"))
         tensors, _ = unpack(self.folder / "out.safetensors")
-        self.assertEqual(floats(tensors[f"{self.MODULE}.alpha"]), [2.0])
+        self.assertEqual(tensors[f"{self.MODULE}.alpha"].values, [2.0])
 
     def test_bad_input(self):
         source = self.tensors("lora.safetensors", self.lora)

@@ -1,13 +1,14 @@
 """Small files of fp32 tensors, written and read without numpy, and matrices as lists of rows."""
 
 import json
+import math
 import random
 import struct
 
 
 class Tensor:
-    def __init__(self, shape, values):
-        self.shape, self.values = list(shape), list(values)
+    def __init__(self, shape, values, dtype="F32"):
+        self.shape, self.values, self.dtype = list(shape), list(values), dtype
 
     def rows(self):
         """As a matrix: the first axis by all others."""
@@ -16,11 +17,8 @@ class Tensor:
 
 
 def normal(shape, seed):
-    count = 1
-    for size in shape:
-        count *= size
     generator = random.Random(seed)
-    return Tensor(shape, [round(generator.gauss(0, 1), 3) for _ in range(count)])
+    return Tensor(shape, [round(generator.gauss(0, 1), 3) for _ in range(math.prod(shape))])
 
 
 def product(up, down, scale=1.0):
@@ -29,9 +27,13 @@ def product(up, down, scale=1.0):
 
 
 def pack(tensors, metadata=None):
+    """The bytes of a file of fp32 tensors: {name: Tensor}, or (shape, values), or (shape, one value) for all."""
     header = {} if metadata is None else {"__metadata__": metadata}
     data = b""
     for name, tensor in sorted(tensors.items()):
+        if not isinstance(tensor, Tensor):
+            shape, values = tensor
+            tensor = Tensor(shape, values if isinstance(values, list) else [values] * math.prod(shape))
         content = struct.pack(f"<{len(tensor.values)}f", *tensor.values)
         header[name] = {"dtype": "F32", "shape": tensor.shape, "data_offsets": [len(data), len(data) + len(content)]}
         data += content
@@ -40,11 +42,11 @@ def pack(tensors, metadata=None):
     return struct.pack("<Q", len(text)) + text + data
 
 
-FORMATS = {"F32": "f", "F16": "e", "I64": "q"}
+FORMATS = {"F32": "f", "F16": "e", "I64": "q", "F8_E4M3": "B"}
 
 
 def unpack(path):
-    """{name: Tensor} and the metadata; 16-bit brain floats are widened."""
+    """{name: Tensor} and the metadata; 16-bit brain floats are widened, 8-bit ones are their bytes."""
     content = path.read_bytes()
     begin = 8 + struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8:begin])
@@ -59,8 +61,7 @@ def unpack(path):
         else:
             letter = FORMATS[entry["dtype"]]
             values = struct.unpack(f"<{len(raw) // struct.calcsize(letter)}{letter}", raw)
-        tensors[name] = Tensor(entry["shape"], values)
-        tensors[name].dtype = entry["dtype"]
+        tensors[name] = Tensor(entry["shape"], values, entry["dtype"])
     return tensors, metadata
 
 

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "weights/npz.h"
 #include "weights/pickle.h"
 #include "weights/safetensors_header.h"
 #include "weights/zip_archive.h"
@@ -15,7 +16,7 @@ namespace difftune {
 // an answer like any other.
 inline bool read_untrusted(std::span<const std::byte> bytes) {
   if (bytes.empty()) return false;
-  const auto reader = static_cast<unsigned>(bytes[0]) % 3;
+  const auto reader = static_cast<unsigned>(bytes[0]) % 4;
   const auto file = bytes.subspan(1);
   const fs::path path = "fuzzed";
   try {
@@ -28,6 +29,8 @@ inline bool read_untrusted(std::span<const std::byte> bytes) {
     } else if (reader == 1) {
       const Pickle pickle(file, path);
       DT_CHECK(pickle.end() <= file.size());
+    } else if (reader == 3) {
+      parse_npz(file, path);
     } else {
       constexpr size_t kMaxInflated = size_t{1} << 22;  // an archive may well hold more; a fuzzer need not wait for it
       for (const ZipEntry& entry : read_zip_directory(file, path)) {

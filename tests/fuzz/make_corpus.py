@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "corpus"
-SAFETENSORS, PICKLE, ZIP = b"\0", b"\1", b"\2"
+SAFETENSORS, PICKLE, ZIP, NPZ = b"\0", b"\1", b"\2", b"\3"
 
 
 def safetensors(header, data=b"", length=None):
@@ -22,12 +22,27 @@ def entry(dtype, shape, begin, end):
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
+def add(file, name, content):
+    info = zipfile.ZipInfo(name)  # without the time of day, so that every run writes the same bytes
+    info.compress_type = file.compression
+    file.writestr(info, content)
+
+
 def archive(compression, content=b"0123456789" * 20):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", compression) as file:
-        file.writestr("archive/data.pkl", pickle.dumps({"a": [1, 2.5, None]}, 2))
-        file.writestr("archive/data/0", content)
+        add(file, "archive/data.pkl", pickle.dumps({"a": [1, 2.5, None]}, 2))
+        add(file, "archive/data/0", content)
     return ZIP + out.getvalue()
+
+
+def npz(shape, data, fortran=False, compression=zipfile.ZIP_STORED, descr="<f4"):
+    header = f"{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as file:
+        add(file, "latents.npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + data)
+    return NPZ + out.getvalue()
 
 
 def main():
@@ -46,6 +61,15 @@ def main():
         **{f"valid_pickle_{p}": PICKLE + pickle.dumps(plain, p) for p in (2, 3, 4, 5)},
         "valid_zip_stored": stored,
         "valid_zip_deflated": archive(zipfile.ZIP_DEFLATED),
+        "valid_npz_stored": npz("(2, 3)", bytes(24)),
+        "valid_npz_deflated": npz("(4,)", bytes(16), compression=zipfile.ZIP_DEFLATED),
+        "valid_npz_fortran": npz("(3, 2)", bytes(range(24)), fortran=True),
+        "valid_npz_scalar": npz("()", bytes(8), descr="<i8"),
+        "damaged_npz_short": npz("(2, 3)", bytes(20)),
+        "damaged_npz_shape": npz("(2, -3)", bytes(24)),
+        "damaged_npz_overflow": npz("(4611686018427387904, 4)", b""),
+        "damaged_npz_open": npz("(2, 3", bytes(24)),
+        "damaged_npz_dtype": npz("(1,)", bytes(4), descr="|O"),
         "damaged_safetensors_length": safetensors(two, bytes(32), length=2**63 + 5),
         "damaged_safetensors_short": safetensors(two, bytes(31)),
         "damaged_safetensors_overlap": safetensors({"a": entry("U8", [4], 0, 4), "b": entry("U8", [4], 2, 6)}, bytes(6)),

@@ -39,7 +39,16 @@ bool is_chroma(const TensorSource& s) {
   return s.contains(prefix + kFirstBlock) && has_prefix(s, prefix + kGuidanceLayer);
 }
 
-bool is_flux(const TensorSource& s) { return s.contains(flux_prefix(s) + kFirstBlock) && !is_chroma(s); }
+std::optional<std::string> flux_diffusers_prefix(const TensorSource& s) {
+  for (const std::string prefix : {"", "transformer."}) {
+    if (s.contains(prefix + "single_transformer_blocks.0.attn.to_q.weight")) return prefix;
+  }
+  return std::nullopt;
+}
+
+bool is_flux(const TensorSource& s) {
+  return flux_diffusers_prefix(s) || (s.contains(flux_prefix(s) + kFirstBlock) && !is_chroma(s));
+}
 
 FluxConfig read_flux_config(const TensorSource& s, const std::string& prefix) {
   FluxConfig config = read_blocks(s, prefix);

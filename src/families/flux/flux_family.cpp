@@ -8,7 +8,9 @@
 #include "diffusion/flow_sampler.h"
 #include "families/autoencoder_part.h"
 #include "families/checkpoint_reader.h"
+#include "families/flux/flux_name_map.h"
 #include "families/flux/flux_targets.h"
+#include "families/load_denoiser.h"
 #include "families/sd/sd_config.h"
 #include "families/sd/sd_name_map.h"
 #include "families/target_names.h"
@@ -29,6 +31,33 @@ std::shared_ptr<const TensorSource> open_part(const std::optional<fs::path>& fil
   return open_weights(*file);
 }
 
+// The transformer under the names of Black Forest Labs, out of a file in either layout.
+std::shared_ptr<const TensorSource> bfl_transformer(const std::shared_ptr<const TensorSource>& checkpoint) {
+  const auto diffusers_prefix = flux_diffusers_prefix(*checkpoint);
+  if (!diffusers_prefix) return NameMap(flux_prefix(*checkpoint)).rule("*", "*").to_model(checkpoint);
+  const NameMap map = flux_diffusers_name_map(*diffusers_prefix);
+  map.require_complete(*checkpoint);
+  return map.to_checkpoint(checkpoint);
+}
+
+// Half of the count of double blocks, which are twice as large as single ones, and single blocks for the other half, as
+// the reference divides it.
+std::vector<std::string> last_double_and_single_blocks(const nn::NamedBlocks& blocks, int64_t count) {
+  nn::NamedBlocks doubles, singles;
+  for (const auto& block : blocks) (block.first.starts_with("double") ? doubles : singles).push_back(block);
+  const int64_t num_double = count / 2, num_single = 2 * (count - num_double);
+  const auto fits = [](const nn::NamedBlocks& all, int64_t n) { return n <= static_cast<int64_t>(all.size()) - 2; };
+  if (!fits(doubles, num_double) || !fits(singles, num_single)) {
+    throw UsageError(
+        fmt::format("--blocks_to_swap {} means {} double and {} single blocks; this model has {} and {}, of which two "
+                    "each must stay",
+                    count, num_double, num_single, doubles.size(), singles.size()));
+  }
+  auto paths = last_blocks(doubles, num_double);
+  for (auto& path : last_blocks(singles, num_single)) paths.push_back(std::move(path));
+  return paths;
+}
+
 class FluxFamily : public ModelFamily {
  public:
   FluxFamily(std::shared_ptr<const TensorSource> checkpoint, const ModelRequest& request, bool is_chroma)
@@ -37,14 +66,13 @@ class FluxFamily : public ModelFamily {
       autoencoder_.emplace(request_.autoencoder.value_or(fs::path()), "--ae", kFluxLatents,
                            /*clamps_log_variance=*/false);
     }
-    const std::string prefix = flux_prefix(*checkpoint);
+    transformer_file_ = bfl_transformer(checkpoint);
     if (is_chroma_) {
-      chroma_config_ = read_chroma_config(*checkpoint, prefix);
+      chroma_config_ = read_chroma_config(*transformer_file_, "");
       config_ = chroma_config_.blocks;
     } else {
-      config_ = read_flux_config(*checkpoint, prefix);
+      config_ = read_flux_config(*transformer_file_, "");
     }
-    transformer_file_ = NameMap(prefix).rule("*", "*").to_model(checkpoint);
     if (request_.needs(Component::text_encoders)) open_text_encoders();
     info_ = make_info();
   }
@@ -52,10 +80,13 @@ class FluxFamily : public ModelFamily {
   Conditioning encode_text(const TextBatch& batch) const override {
     DT_CHECK(is_loaded(Component::text_encoders), "the text encoders are loaded");
     const auto tokens =
-        tokenize_flux_text(is_chroma_ ? nullptr : &clip_tokenizer(), *t5_tokenizer_, batch.texts, t5_length());
-    Conditioning text = encode_flux_text(clip_.get(), *t5_, tokens, request_.masks_t5, request_.device);
+        tokenize_flux_text(is_chroma_ ? nullptr : clip_tokenizer_.get(), *t5_tokenizer_, batch.texts, t5_length());
+    Conditioning text =
+        encode_flux_text(has_text_encoder(1) ? clip_.get() : nullptr, has_text_encoder(2) ? t5_.get() : nullptr, tokens,
+                         request_.masks_t5, request_.device);
     // Caches of Chroma hold zeros in its place.
-    if (is_chroma_) text[kPooled] = at::zeros({text[kStates].size(0), 77, 1}, text[kStates].options());
+    if (is_chroma_ && has_text_encoder(2))
+      text[kPooled] = at::zeros({text[kStates].size(0), 77, 1}, text[kStates].options());
     return text;
   }
 
@@ -113,11 +144,9 @@ class FluxFamily : public ModelFamily {
         break;
       case Component::denoiser:
         if (is_chroma_) {
-          chroma_ = std::make_unique<Chroma>(chroma_config_, *reader(transformer_file_));
-          chroma_->set_gradient_checkpointing(checkpoints);
+          chroma_ = load_denoiser<Chroma>(chroma_config_, transformer_file_, request_, last_double_and_single_blocks);
         } else {
-          flux_ = std::make_unique<Flux>(config_, *reader(transformer_file_));
-          flux_->set_gradient_checkpointing(checkpoints);
+          flux_ = load_denoiser<Flux>(config_, transformer_file_, request_, last_double_and_single_blocks);
         }
         break;
     }
@@ -126,8 +155,10 @@ class FluxFamily : public ModelFamily {
   void drop(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        if (!is_chroma_) clip_ = std::make_unique<ClipText>(clip_config_, *nn::make_shape_reader());
-        t5_ = std::make_unique<T5Encoder>(t5_part_.config, *nn::make_shape_reader());
+        if (!is_chroma_ && !has_text_encoder(1)) {
+          clip_ = std::make_unique<ClipText>(clip_config_, *nn::make_shape_reader());
+        }
+        if (!has_text_encoder(2)) t5_ = std::make_unique<T5Encoder>(t5_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
         autoencoder_.value().unload();
@@ -161,9 +192,7 @@ class FluxFamily : public ModelFamily {
            t5_part_.config.hidden_size, config_.context_size);
     }
     t5_tokenizer_ = load_t5_tokenizer(request_.tokenizer_folder);
-    if (!request_.tokenizer_folder) return;
-    const fs::path folder = *request_.tokenizer_folder / "openai_clip-vit-large-patch14";
-    if (fs::exists(folder / "vocab.json")) clip_tokenizer_.emplace(ClipTokenizer::from_folder(folder));
+    clip_tokenizer_ = load_clip_tokenizer(kClipLId, request_.tokenizer_folder);
   }
 
   FamilyInfo make_info() const {
@@ -211,11 +240,10 @@ class FluxFamily : public ModelFamily {
   }
 
   std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source,
-                                              std::optional<c10::ScalarType> dtype = std::nullopt) const {
-    return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device);
+                                              std::optional<c10::ScalarType> dtype) const {
+    return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device,
+                                  {.is_fp8 = request_.has_fp8_text_encoders});
   }
-
-  const ClipTokenizer& clip_tokenizer() const { return clip_tokenizer_ ? *clip_tokenizer_ : ClipTokenizer::builtin(); }
 
   // Schnell was distilled with 256 tokens.
   int t5_length() const { return request_.t5_length.value_or(config_.has_guidance ? 512 : 256); }
@@ -228,7 +256,7 @@ class FluxFamily : public ModelFamily {
   ClipTextConfig clip_config_;
   T5Part t5_part_;
   std::shared_ptr<const TensorSource> transformer_file_, clip_file_;
-  std::optional<ClipTokenizer> clip_tokenizer_;
+  std::shared_ptr<const ClipTokenizer> clip_tokenizer_;
   std::shared_ptr<const T5Tokenizer> t5_tokenizer_;
   std::unique_ptr<ClipText> clip_;
   std::unique_ptr<T5Encoder> t5_;

@@ -33,7 +33,8 @@ LoraArguments flux_lora_arguments() {
           .has_ggpo = true,
           .has_patterns = true,
           .has_t5 = true,
-          .logs_gradient_norms = true};
+          .logs_gradient_norms = true,
+          .lists_text_rates = true};
 }
 
 void add_flux_targets(const nn::ModelIndex& index, const FluxConfig& config, std::vector<AdapterTarget>& targets) {

@@ -7,6 +7,7 @@
 #include "diffusion/flow_sampler.h"
 #include "families/autoencoder_part.h"
 #include "families/checkpoint_reader.h"
+#include "families/load_denoiser.h"
 #include "families/lumina/lumina_targets.h"
 #include "families/text/lumina_text.h"
 #include "nn/parameter_scope.h"
@@ -36,10 +37,10 @@ class LuminaFamily : public ModelFamily {
 
   Conditioning encode_text(const TextBatch& batch) const override {
     DT_CHECK(is_loaded(Component::text_encoders), "the text encoder is loaded");
+    const bool has_negative = batch.use == TextBatch::Use::sample_prompt || batch.use == TextBatch::Use::picture_prompt;
     std::vector<std::string> prompts;
     for (size_t i = 0; i < batch.texts.size(); ++i) {
-      const bool is_picture = batch.use == TextBatch::Use::sample_prompt || batch.use == TextBatch::Use::picture_prompt;
-      const bool is_negative = is_picture && i == 1;
+      const bool is_negative = has_negative && i == 1;
       const bool is_bare = is_negative && !request_.system_prompt_on_negatives;
       prompts.push_back(is_bare ? batch.texts[i] : lumina_prompt(request_.system_prompt, batch.texts[i]));
     }
@@ -90,8 +91,7 @@ class LuminaFamily : public ModelFamily {
         autoencoder_.value().load(request_.vae_dtype, request_.device);
         break;
       case Component::denoiser:
-        nextdit_ = std::make_unique<NextDiT>(config_, *reader(transformer_file_));
-        nextdit_->set_gradient_checkpointing(request_.gradient_checkpointing);
+        nextdit_ = load_denoiser<NextDiT>(config_, transformer_file_, request_);
         break;
     }
   }
@@ -99,7 +99,7 @@ class LuminaFamily : public ModelFamily {
   void drop(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        gemma_ = std::make_unique<Gemma2>(gemma_part_.config, *nn::make_shape_reader());
+        if (!has_text_encoder(1)) gemma_ = std::make_unique<Gemma2>(gemma_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
         autoencoder_.value().unload();
@@ -150,7 +150,7 @@ class LuminaFamily : public ModelFamily {
           fmt::format("{} {} {}", fingerprint(*gemma_part_.tensors), length(), request_.system_prompt);
     }
     info.text_rates = {{"textencoder ", {1}}};
-    info.lora = lumina_lora_arguments();
+    info.lora = lumina_lora_arguments(request_.reference_quirks);
     info.pictures = picture_traits(info.pixels_per_latent);
     return info;
   }
@@ -172,8 +172,9 @@ class LuminaFamily : public ModelFamily {
   }
 
   std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source,
-                                              std::optional<c10::ScalarType> dtype = std::nullopt) const {
-    return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device);
+                                              std::optional<c10::ScalarType> dtype) const {
+    return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device,
+                                  {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   int length() const { return request_.gemma_length.value_or(kDefaultLength); }

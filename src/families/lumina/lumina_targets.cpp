@@ -13,6 +13,7 @@ constexpr const char* kEmbedders[] = {"x_embedder", "t_embedder", "cap_embedder"
 std::string kind_of(const std::vector<std::string>& path) {
   const std::string refiner = path[0] == kContext || path[0] == kNoise ? "refiner " : "";
   const std::string& part = path[0] == kLast ? path[1] : path[2];
+  if (part == "linear") return "last";
   if (part == "attention") return refiner + "attention";
   if (part == "adaLN_modulation") return refiner + "modulation";
   return refiner + "feed_forward";
@@ -20,11 +21,13 @@ std::string kind_of(const std::vector<std::string>& path) {
 
 }  // namespace
 
-LoraArguments lumina_lora_arguments() {
+LoraArguments lumina_lora_arguments(bool reference_quirks) {
+  using Rank = LoraArguments::Rank;
+  const Rank mlp = reference_quirks ? Rank{.name = "mlp_dim", .kinds = {"t_embedder"}, .is_for_others = true}
+                                    : Rank{.name = "mlp_dim", .kinds = {"feed_forward", "refiner feed_forward"}};
   return {.module = "networks.lora_lumina",
           .ranks = {{"attn_dim", {"attention", "refiner attention"}},
-                    // In the reference the name of this argument is found in the embedder of the step alone.
-                    {"mlp_dim", {"feed_forward", "refiner feed_forward"}},
+                    mlp,
                     {"mod_dim", {"modulation", "refiner modulation"}},
                     {.name = "refiner_dim",
                      .kinds = {"refiner attention", "refiner modulation", "refiner feed_forward"},
@@ -35,7 +38,8 @@ LoraArguments lumina_lora_arguments() {
                            {"refiners", {kNoise, kContext}},
                            {"noise_refiner", {kNoise}},
                            {"context_refiner", {kContext}}},
-          .has_split_qkv = true};
+          .has_split_qkv = true,
+          .lists_text_rates = true};
 }
 
 void add_lumina_targets(const NextDiT& model, std::vector<AdapterTarget>& targets) {

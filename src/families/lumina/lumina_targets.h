@@ -10,7 +10,8 @@
 
 namespace difftune {
 
-LoraArguments lumina_lora_arguments();
+// With `reference_quirks` mlp_dim is the rank of the step's embedder, whose name it is a part of there.
+LoraArguments lumina_lora_arguments(bool reference_quirks);
 
 // Context refiner, noise refiner, layers, the last layer; then the embedders where embedder_dims asks for them.
 void add_lumina_targets(const NextDiT& model, std::vector<AdapterTarget>& targets);

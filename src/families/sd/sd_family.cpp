@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "families/checkpoint_reader.h"
 #include "families/clip_rows.h"
+#include "families/load_denoiser.h"
 #include "families/sd/sd_config.h"
 #include "families/sd/sd_name_map.h"
 #include "families/vae_file.h"
@@ -44,8 +45,8 @@ class SdFamily : public ModelFamily {
 
   Conditioning encode_text(const TextBatch& batch) const override {
     DT_CHECK(is_loaded(Component::text_encoders), "the text encoder is loaded");
-    return {{"context", batch.use == TextBatch::Use::training_caption ? encode_captions(batch.texts)
-                                                                      : encode_sample_prompts(batch.texts)}};
+    return {{"context", batch.use == TextBatch::Use::sample_prompt ? encode_sample_prompts(batch.texts)
+                                                                   : encode_captions(batch.texts)}};
   }
 
   at::Tensor encode_latents(const at::Tensor& images) const override {
@@ -87,7 +88,8 @@ class SdFamily : public ModelFamily {
   void read(Component part) override {
     switch (part) {
       case Component::text_encoders: {
-        const auto reader = make_checkpoint_reader(part_of(checkpoint_, text_map()), request_.dtype, request_.device);
+        const auto reader = make_checkpoint_reader(part_of(checkpoint_, text_map()), request_.dtype, request_.device,
+                                                   {.is_fp8 = request_.has_fp8_text_encoders});
         text_ = std::make_unique<ClipText>(config_.text, *reader);
         text_->set_gradient_checkpointing(request_.gradient_checkpointing);
         break;
@@ -98,17 +100,15 @@ class SdFamily : public ModelFamily {
         vae_ = std::make_unique<AutoencoderKL>(config_.vae, *reader);
         break;
       }
-      case Component::denoiser: {
-        const auto reader = make_checkpoint_reader(part_of(checkpoint_, unet_map()), request_.dtype, request_.device);
-        unet_ = std::make_unique<UNet>(config_.unet, *reader);
-        unet_->set_gradient_checkpointing(request_.gradient_checkpointing);
+      case Component::denoiser:
+        unet_ = load_denoiser<UNet>(config_.unet, part_of(checkpoint_, unet_map()), request_);
         break;
-      }
     }
   }
 
   void drop(Component part) override {
-    if (part == Component::text_encoders) text_ = std::make_unique<ClipText>(config_.text, *nn::make_shape_reader());
+    if (part == Component::text_encoders && !has_text_encoder(1))
+      text_ = std::make_unique<ClipText>(config_.text, *nn::make_shape_reader());
     if (part == Component::vae) vae_.reset();
     if (part == Component::denoiser) unet_.reset();
   }

@@ -8,6 +8,7 @@
 #include "families/autoencoder_part.h"
 #include "families/checkpoint_reader.h"
 #include "families/checkpoint_shapes.h"
+#include "families/load_denoiser.h"
 #include "families/sd/sd_config.h"
 #include "families/sd/sd_name_map.h"
 #include "families/sd3/sd3_targets.h"
@@ -42,9 +43,17 @@ class Sd3Family : public ModelFamily {
 
   Conditioning encode_text(const TextBatch& batch) const override {
     DT_CHECK(is_loaded(Component::text_encoders), "the text encoders are loaded");
-    const auto tokens = tokenize_sd3_text(clip_tokenizer(), *t5_tokenizer_, batch.texts, t5_length());
-    Conditioning text = encode_sd3_clip_text(*clip_l_, *clip_g_, tokens, request_.masks_clip, request_.device);
-    text.merge(encode_sd3_t5_text(*t5_, tokens, request_.masks_t5, request_.device));
+    const auto tokens =
+        tokenize_sd3_text(*clip_l_tokenizer_, *clip_g_tokenizer_, *t5_tokenizer_, batch.texts, t5_length());
+    // The reference hides padding only in outputs that it caches.
+    const bool may_mask = !request_.reference_quirks || batch.use != TextBatch::Use::training_caption;
+    Conditioning text;
+    if (has_text_encoder(1) || has_text_encoder(2)) {
+      text = encode_sd3_clip_text(*clip_l_, *clip_g_, tokens, may_mask && request_.masks_clip, request_.device);
+    }
+    if (has_text_encoder(3)) {
+      text.merge(encode_sd3_t5_text(*t5_, tokens, may_mask && request_.masks_t5, request_.device));
+    }
     return text;
   }
 
@@ -100,8 +109,8 @@ class Sd3Family : public ModelFamily {
         autoencoder_.value().load(request_.vae_dtype, request_.device);
         break;
       case Component::denoiser:
-        mmdit_ = std::make_unique<MMDiT>(config_, *reader(transformer_file_));
-        mmdit_->set_gradient_checkpointing(request_.gradient_checkpointing);
+        mmdit_ = load_denoiser<MMDiT>(config_, transformer_file_, request_);
+        if (!request_.scaled_position_sizes_px.empty()) mmdit_->set_scaled_positions(scaled_positions());
         break;
     }
   }
@@ -109,9 +118,12 @@ class Sd3Family : public ModelFamily {
   void drop(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        clip_l_ = std::make_unique<ClipText>(clip_l_config_, *nn::make_shape_reader());
-        clip_g_ = std::make_unique<ClipText>(clip_g_config_, *nn::make_shape_reader());
-        t5_ = std::make_unique<T5Encoder>(t5_part_.config, *nn::make_shape_reader());
+        // What the two CLIP encoders say is one tensor: both stay or go.
+        if (!has_text_encoder(1) && !has_text_encoder(2)) {
+          clip_l_ = std::make_unique<ClipText>(clip_l_config_, *nn::make_shape_reader());
+          clip_g_ = std::make_unique<ClipText>(clip_g_config_, *nn::make_shape_reader());
+        }
+        if (!has_text_encoder(3)) t5_ = std::make_unique<T5Encoder>(t5_part_.config, *nn::make_shape_reader());
         break;
       case Component::vae:
         autoencoder_.value().unload();
@@ -129,14 +141,10 @@ class Sd3Family : public ModelFamily {
     clip_l_config_ = read_clip(*clip_l_file_);
     clip_g_config_ = read_clip(*clip_g_file_);
     clip_g_config_.uses_quick_gelu = false;
+    clip_l_tokenizer_ = load_clip_tokenizer(kClipLId, request_.tokenizer_folder);
+    clip_g_tokenizer_ = load_clip_tokenizer(kClipGId, request_.tokenizer_folder);
     open_t5();
-    if (!request_.tokenizer_folder) return;
-    const fs::path folder = *request_.tokenizer_folder / "openai_clip-vit-large-patch14";
-    if (fs::exists(folder / "vocab.json")) clip_tokenizer_.emplace(ClipTokenizer::from_folder(folder));
   }
-
-  // Both CLIPs read the same tokens.
-  const ClipTokenizer& clip_tokenizer() const { return clip_tokenizer_ ? *clip_tokenizer_ : ClipTokenizer::builtin(); }
 
   // CLIP in a file of its own, or in the checkpoint.
   std::shared_ptr<const TensorSource> open_clip(const std::string& name, const std::optional<fs::path>& path) const {
@@ -169,6 +177,27 @@ class Sd3Family : public ModelFamily {
     }
     t5_part_ = std::move(*part);
     t5_tokenizer_ = load_t5_tokenizer(request_.tokenizer_folder);
+  }
+
+  ScaledPositions scaled_positions() const {
+    std::vector<int64_t> patches;
+    for (const int64_t side_px : request_.scaled_position_sizes_px) {
+      patches.push_back(side_px / info_.pixels_per_latent / config_.patch_size);
+    }
+    return ScaledPositions(std::move(patches), config_.hidden_size);
+  }
+
+  // What is dropped of a caption: the states of an encoder, its feature and its mask.
+  std::vector<TextDropout> dropouts() const {
+    const int64_t states = clip_l_config_.hidden_size;
+    const int64_t pooled = clip_l_config_.projection_size > 0 ? clip_l_config_.projection_size : states;
+    return {{.rate = request_.clip_l_dropout,
+             .encoder = 1,
+             .parts = {{"lg_out", 0, states}, {"lg_pooled", 0, pooled}, {"clip_l_attn_mask"}}},
+            {.rate = request_.clip_g_dropout,
+             .encoder = 2,
+             .parts = {{"lg_out", states}, {"lg_pooled", pooled}, {"clip_g_attn_mask"}}},
+            {.rate = request_.t5_dropout, .encoder = 3, .round = 1, .parts = {{"t5_out"}, {"t5_attn_mask"}}}};
   }
 
   bool has_self_attention() const {
@@ -205,6 +234,7 @@ class Sd3Family : public ModelFamily {
     info.text_rates = {{"textencoder 1 ", {1}},
                        {request_.reference_quirks ? "textencoder 1 " : "textencoder 2 ", {2}},
                        {"textencoder 3 ", {3}}};
+    info.text_dropouts = dropouts();
     info.lora = sd3_lora_arguments();
     info.pictures.side_step_px = config_.patch_size * info.pixels_per_latent;
     info.pictures.scales_below_one = true;
@@ -213,7 +243,7 @@ class Sd3Family : public ModelFamily {
   }
 
   std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source) const {
-    return make_checkpoint_reader(source, request_.dtype, request_.device);
+    return make_checkpoint_reader(source, request_.dtype, request_.device, {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   int t5_length() const { return request_.t5_length.value_or(256); }
@@ -224,8 +254,8 @@ class Sd3Family : public ModelFamily {
   MMDiTConfig config_;
   ClipTextConfig clip_l_config_, clip_g_config_;
   T5Part t5_part_;
+  std::shared_ptr<const ClipTokenizer> clip_l_tokenizer_, clip_g_tokenizer_;
   std::shared_ptr<const T5Tokenizer> t5_tokenizer_;
-  std::optional<ClipTokenizer> clip_tokenizer_;
   std::unique_ptr<ClipText> clip_l_, clip_g_;
   std::unique_ptr<T5Encoder> t5_;
   std::unique_ptr<MMDiT> mmdit_;

@@ -34,7 +34,8 @@ LoraArguments sd3_lora_arguments() {
                       .embedder_ranks = {"emb_dims", {}},
                       .blocks = {{"train_block_indices", kBlocks}},
                       .has_split_qkv = true,
-                      .has_t5 = true};
+                      .has_t5 = true,
+                      .lists_text_rates = true};
   for (const auto& [kind, path] : kEmbedders) known.embedder_ranks.kinds.emplace_back(kind);
   return known;
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "families/checkpoint_reader.h"
 #include "families/clip_rows.h"
+#include "families/load_denoiser.h"
 #include "families/sd/sd_name_map.h"
 #include "families/sdxl/sdxl_targets.h"
 #include "families/target_names.h"
@@ -98,8 +99,7 @@ class SdxlFamily : public ModelFamily {
         break;
       }
       case Component::denoiser:
-        unet_ = std::make_unique<UNet>(config_.unet, *reader(unet_map()));
-        unet_->set_gradient_checkpointing(request_.gradient_checkpointing);
+        unet_ = load_denoiser<UNet>(config_.unet, unet_map().to_model(checkpoint_), request_);
         break;
     }
   }
@@ -107,8 +107,8 @@ class SdxlFamily : public ModelFamily {
   void drop(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        text1_ = std::make_unique<ClipText>(config_.text1, *nn::make_shape_reader());
-        text2_ = std::make_unique<ClipText>(config_.text2, *nn::make_shape_reader());
+        if (!has_text_encoder(1)) text1_ = std::make_unique<ClipText>(config_.text1, *nn::make_shape_reader());
+        if (!has_text_encoder(2)) text2_ = std::make_unique<ClipText>(config_.text2, *nn::make_shape_reader());
         break;
       case Component::vae:
         vae_.reset();
@@ -144,7 +144,8 @@ class SdxlFamily : public ModelFamily {
   }
 
   std::unique_ptr<nn::ParameterReader> reader(const NameMap& map) const {
-    return make_checkpoint_reader(map.to_model(checkpoint_), request_.dtype, request_.device);
+    return make_checkpoint_reader(map.to_model(checkpoint_), request_.dtype, request_.device,
+                                  {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   NameMap single_file_unet_map() const {

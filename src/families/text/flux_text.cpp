@@ -14,7 +14,7 @@ FluxTextTokens tokenize_flux_text(const ClipTokenizer* clip, const T5Tokenizer& 
   return tokens;
 }
 
-Conditioning encode_flux_text(const ClipText* clip, const T5Encoder& t5, const FluxTextTokens& tokens, bool masks_t5,
+Conditioning encode_flux_text(const ClipText* clip, const T5Encoder* t5, const FluxTextTokens& tokens, bool masks_t5,
                               c10::Device device) {
   Conditioning conditioning;
   if (clip != nullptr) {
@@ -22,8 +22,9 @@ Conditioning encode_flux_text(const ClipText* clip, const T5Encoder& t5, const F
     const at::Tensor last = clip->forward(ids).hidden_states.back();
     conditioning["l_pooled"] = clip->final_layer_norm(state_of_eos(last, ids));
   }
+  if (t5 == nullptr) return conditioning;
   const at::Tensor mask = tokens.t5.mask.to(device);
-  const at::Tensor states = t5.forward(tokens.t5.ids.to(device), masks_t5 ? mask : at::Tensor());
+  const at::Tensor states = t5->forward(tokens.t5.ids.to(device), masks_t5 ? mask : at::Tensor());
   conditioning["t5_out"] = states;
   conditioning["txt_ids"] = at::zeros({states.size(0), states.size(1), 3}, states.options().dtype(at::kFloat));
   conditioning["t5_attn_mask"] = mask;

@@ -23,8 +23,9 @@ FluxTextTokens tokenize_flux_text(const ClipTokenizer* clip, const T5Tokenizer& 
                                   const std::vector<std::string>& texts, int t5_length);
 
 // "l_pooled" [B, 768] (not for Chroma), "t5_out" [B, tokens, 4096], "txt_ids" [B, tokens, 3] (positions, all zero) and
-// "t5_attn_mask" int64 [B, tokens]. With `masks_t5` T5's tokens do not see padding. `clip` may be null.
-Conditioning encode_flux_text(const ClipText* clip, const T5Encoder& t5, const FluxTextTokens& tokens, bool masks_t5,
+// "t5_attn_mask" int64 [B, tokens]. With `masks_t5` T5's tokens do not see padding. What an encoder says
+// is left out where it is null.
+Conditioning encode_flux_text(const ClipText* clip, const T5Encoder* t5, const FluxTextTokens& tokens, bool masks_t5,
                               c10::Device device);
 
 }  // namespace difftune

@@ -24,12 +24,13 @@ ClipStates encode(const ClipText& clip, const TokenTensors& tokens, bool masks_p
 
 }  // namespace
 
-Sd3TextTokens tokenize_sd3_text(const ClipTokenizer& clip, const T5Tokenizer& t5, const std::vector<std::string>& texts,
-                                int t5_length) {
+Sd3TextTokens tokenize_sd3_text(const ClipTokenizer& clip_l, const ClipTokenizer& clip_g, const T5Tokenizer& t5,
+                                const std::vector<std::string>& texts, int t5_length) {
   std::vector<TokenRow> rows;
   for (const std::string& text : texts) rows.push_back(t5.row(text, t5_length));
   constexpr int32_t kPadG = 0;
-  return {tokenize_clip_rows(clip, texts, clip.eos_id()), tokenize_clip_rows(clip, texts, kPadG), stack_rows(rows)};
+  return {tokenize_clip_rows(clip_l, texts, clip_l.eos_id()), tokenize_clip_rows(clip_g, texts, kPadG),
+          stack_rows(rows)};
 }
 
 Conditioning encode_sd3_clip_text(const ClipText& clip_l, const ClipText& clip_g, const Sd3TextTokens& tokens,

@@ -17,9 +17,9 @@ struct Sd3TextTokens {
   TokenTensors clip_l, clip_g, t5;
 };
 
-// Both CLIP encoders have the tokens of `clip`; the second is padded with id 0. T5's rows are 256 tokens by default.
-Sd3TextTokens tokenize_sd3_text(const ClipTokenizer& clip, const T5Tokenizer& t5, const std::vector<std::string>& texts,
-                                int t5_length);
+// CLIP ViT-bigG's rows are padded with id 0. T5's rows are 256 tokens by default.
+Sd3TextTokens tokenize_sd3_text(const ClipTokenizer& clip_l, const ClipTokenizer& clip_g, const T5Tokenizer& t5,
+                                const std::vector<std::string>& texts, int t5_length);
 
 // "lg_out" [B, 77, 768 + 1280], "lg_pooled" [B, 768 + 1280], "clip_l_attn_mask" and "clip_g_attn_mask" int64 [B, 77]:
 // the layers before the last without the final norm, and the projected features (CLIP-L's file has no projection:

@@ -12,12 +12,16 @@ void describe(ComputeOptions& options, OptionTable& table) {
             "Trained weights and gradients in fp16 too; needs --mixed_precision fp16.");
   table.add("full_bf16", &options.full_bf16,
             "Trained weights and gradients in bf16 too; needs --mixed_precision bf16.");
-  table.add("fp8_base", &options.fp8_base, "Keep the frozen model in 8-bit floats.");
-  table.add("fp8_base_unet", &options.fp8_base_unet, "Keep only the frozen U-Net in 8-bit floats.");
+  table.add(
+      "fp8_base", &options.fp8_base,
+      "Keep the frozen model in 8-bit floats (float8_e4m3fn), text encoders that run in every step included; needs "
+      "--mixed_precision bf16 or fp16.");
+  table.add("fp8_base_unet", &options.fp8_base_unet,
+            "Keep the frozen U-Net or transformer in 8-bit floats, and not the text encoders.");
   table.add("gradient_checkpointing", &options.gradient_checkpointing,
             "Compute activations twice instead of keeping them: less memory, more time.");
   table.add("cpu_offload_checkpointing", &options.cpu_offload_checkpointing,
-            "Keep the checkpoints of activations in main memory.");
+            "Let what --gradient_checkpointing keeps wait in main memory, where training runs on a GPU.");
   table.add("sdpa", &options.sdpa, "Attention without the whole score matrix in memory, by PyTorch.");
   table.add("xformers", &options.xformers, "The same by the xformers package.");
   table.add("mem_eff_attn", &options.mem_eff_attn, "The same in an older form.");

@@ -5,20 +5,20 @@
 namespace difftune {
 namespace {
 
-void describe_blocks_to_swap(TransformerOptions& options, OptionTable& table) {
-  table.group("Precision and memory");
-  table.add("blocks_to_swap", &options.blocks_to_swap,
-            "Transformer blocks whose weights wait in the computer's memory while others compute on the GPU.",
-            {.unit = "blocks", .minimum = 0});
-  table.no_effect("blocks_to_swap", "on the CPU the blocks' weights are pages of the mapped file in any case");
-}
-
 void describe_ae(TransformerOptions& options, OptionTable& table) {
   table.group("Model");
   table.add("ae", &options.ae, "File with the autoencoder.");
 }
 
 }  // namespace
+
+void describe_blocks_to_swap(TransformerOptions& options, OptionTable& table) {
+  table.group("Precision and memory");
+  table.add("blocks_to_swap", &options.blocks_to_swap,
+            "Blocks whose weights wait in main memory while others compute on a GPU; on the CPU their pages are read "
+            "from the file ahead.",
+            {.unit = "blocks", .minimum = 0});
+}
 
 void describe_flux(TransformerOptions& options, OptionTable& table) {
   table.group("Model");
@@ -40,7 +40,6 @@ void describe_flux(TransformerOptions& options, OptionTable& table) {
       "Strength of the distilled guidance that the model is told while training; 1 for FLUX.1 dev, 0 for Chroma.");
   describe_blocks_to_swap(options, table);
   table.add("split_mode", &options.split_mode, "Former name of --blocks_to_swap 18.");
-  table.no_effect("split_mode", "it is the former name of --blocks_to_swap 18");
 }
 
 void describe_sd3(TransformerOptions& options, OptionTable& table) {
@@ -61,7 +60,6 @@ void describe_sd3(TransformerOptions& options, OptionTable& table) {
             {.minimum = 0, .maximum = 1});
   table.add("enable_scaled_pos_embed", &options.enable_scaled_pos_embed,
             "Scale position embeddings to the resolutions of the dataset.");
-  table.later("enable_scaled_pos_embed", "scaled position embeddings are planned; the model's own are used without it");
   table.group("Text encoder");
   table.add("t5xxl_max_token_length", &options.sd3_t5xxl_max_token_length, "Tokens of a caption that T5 sees.",
             {.unit = "tokens", .minimum = 1});
@@ -73,9 +71,6 @@ void describe_sd3(TransformerOptions& options, OptionTable& table) {
             {.minimum = 0, .maximum = 1});
   table.add("t5_dropout_rate", &options.t5_dropout_rate, "Share of captions that T5 does not say.",
             {.minimum = 0, .maximum = 1});
-  for (const char* name : {"clip_l_dropout_rate", "clip_g_dropout_rate", "t5_dropout_rate"}) {
-    table.later(name, "dropouts of single text encoders are planned; caption_dropout_rate drops whole captions");
-  }
   describe_blocks_to_swap(options, table);
 }
 

@@ -38,6 +38,8 @@ struct TransformerOptions {
   std::optional<int64_t> sample_batch_size;
 };
 
+// --blocks_to_swap, which the groups of whole families below include.
+void describe_blocks_to_swap(TransformerOptions& options, OptionTable& table);
 void describe_flux(TransformerOptions& options, OptionTable& table);
 void describe_sd3(TransformerOptions& options, OptionTable& table);
 void describe_lumina(TransformerOptions& options, OptionTable& table);

@@ -5,30 +5,23 @@
 namespace difftune {
 namespace {
 
-const std::vector<std::string> kPrecisions = {"float", "fp16", "bf16"};
-
 void describe_files(FluxExtractLoraOptions& options, OptionTable& table) {
   table.group("Files");
   table.add("model_org", &options.model_org, "The original checkpoint.", {.metavar = "FILE", .required = true});
   table.add("model_tuned", &options.model_tuned, "The tuned checkpoint; the LoRA leads from the original to it.",
             {.metavar = "FILE", .required = true});
-  table.add("save_to", &options.save_to, "The file to write: .safetensors, or .ckpt or .pt for a PyTorch file.",
-            {.metavar = "FILE", .required = true});
+  describe_save_to(options.save_to, table);
 }
 
 void describe_accuracy(FluxExtractLoraOptions& options, OptionTable& table) {
   table.add("clamp_quantile", &options.clamp_quantile,
             "Clamp the factors of each layer to this quantile of their values; 1 clamps nothing.",
             {.minimum = 0, .maximum = 1});
-  table.add(
-      "exact_svd", &options.exact_svd,
-      "Compute all singular values of every layer, not only those that stay: some ten times slower, with the same "
-      "result within a thousandth.");
+  describe_exact_svd(options.exact_svd, "some ten times slower, with the same result within a thousandth", table);
 }
 
 void describe_rest(FluxExtractLoraOptions& options, OptionTable& table) {
-  table.group("Metadata of the saved file");
-  table.add("no_metadata", &options.no_metadata, "Write no modelspec entries, only the few that loading needs.");
+  describe_lora_metadata(options.no_metadata, table);
   table.group("Where it works");
   table.add("device", &options.device, "Where the singular values are computed.", {.metavar = "DEVICE"});
   table.no_effect("device", "singular values are computed on the processor, which takes seconds");
@@ -39,8 +32,7 @@ void describe_rest(FluxExtractLoraOptions& options, OptionTable& table) {
 OptionTable describe(FluxExtractLoraOptions& options) {
   OptionTable table;
   describe_files(options, table);
-  table.add("save_precision", &options.save_precision, "Number format of the file; float without it.",
-            {.choices = kPrecisions});
+  describe_save_precision(options.save_precision, "float", table);
   table.group("The LoRA");
   table.add("dim", &options.dim, "Rank.", {.minimum = 1});
   describe_accuracy(options, table);
@@ -60,9 +52,8 @@ OptionTable describe(ExtractLoraFromModelsOptions& options) {
   table.add("sdxl", &options.sdxl, "The checkpoints are SDXL (seen from the tensors in any case).");
   table.group("Precision");
   table.add("load_precision", &options.load_precision,
-            "Round both checkpoints to this number format before they are compared.", {.choices = kPrecisions});
-  table.add("save_precision", &options.save_precision, "Number format of the file; float without it.",
-            {.choices = kPrecisions});
+            "Round both checkpoints to this number format before they are compared.", {.choices = tool_precisions()});
+  describe_save_precision(options.save_precision, "float", table);
   table.group("The LoRA");
   table.add("dim", &options.dim, "Rank.", {.minimum = 1});
   table.add("conv_dim", &options.conv_dim,

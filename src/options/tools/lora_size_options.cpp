@@ -5,7 +5,6 @@
 namespace difftune {
 namespace {
 
-const std::vector<std::string> kPrecisions = {"float", "fp16", "bf16"};
 constexpr const char* kNoDevice =
     "the work is done on the thin factors and takes seconds, so that a GPU would not help";
 
@@ -15,10 +14,8 @@ OptionTable describe(ResizeLoraOptions& options) {
   OptionTable table;
   table.group("Files");
   table.add("model", &options.model, "The LoRA to make smaller.", {.metavar = "FILE", .required = true});
-  table.add("save_to", &options.save_to, "The file to write: .safetensors, or .ckpt or .pt for a PyTorch file.",
-            {.metavar = "FILE", .required = true});
-  table.add("save_precision", &options.save_precision, "Number format of the file; float without it.",
-            {.choices = kPrecisions});
+  describe_save_to(options.save_to, table);
+  describe_save_precision(options.save_precision, "float", table);
   table.group("Ranks");
   table.add("new_rank", &options.new_rank, "Rank of every module, or the most that --dynamic_method may choose.",
             {.minimum = 1});
@@ -45,23 +42,17 @@ OptionTable describe(SvdMergeLoraOptions& options) {
   table.add("models", &options.models, "LoRAs to add up; their ranks may differ.",
             {.metavar = "FILE ...", .required = true});
   table.add("ratios", &options.ratios, "Strength of each file of --models.");
-  table.add("save_to", &options.save_to, "The file to write: .safetensors, or .ckpt or .pt for a PyTorch file.",
-            {.metavar = "FILE", .required = true});
-  table.group("Precision");
-  table.add("precision", &options.precision, "Number format that the files are read in.", {.choices = kPrecisions});
-  table.add("save_precision", &options.save_precision, "Number format of the file; that of --precision without it.",
-            {.choices = kPrecisions});
+  describe_save_to(options.save_to, table);
+  describe_precisions(options.precision, options.save_precision, "that the files are read in", table);
   table.group("Ranks");
   table.add("new_rank", &options.new_rank, "Rank of the result.", {.minimum = 1});
   table.add("new_conv_rank", &options.new_conv_rank, "Rank of convolutions larger than 1x1; --new_rank without it.",
             {.minimum = 1});
-  table.group("Block weights");
-  table.add("lbws", &options.lbws,
-            "For each file of --models a list of factors for the blocks of the U-Net, such as "
-            "\"[1,0,0,0,1,1,1,1,1,1,1,1]\"; 12 or 20 numbers for SDXL, 17 or 26 for SD 1.x and 2.x.",
-            {.metavar = "LIST ..."});
-  table.group("Metadata of the saved file");
-  table.add("no_metadata", &options.no_metadata, "Write no modelspec entries, only the few that loading needs.");
+  describe_exact_svd(options.exact_svd,
+                     "a hundred times slower; clamping then acts exactly as in sd-scripts, else within a few percent",
+                     table);
+  describe_block_weights(options.lbws, "12 or 20 numbers for SDXL, 17 or 26 for SD 1.x and 2.x", table);
+  describe_lora_metadata(options.no_metadata, table);
   table.group("Where it works");
   table.add("device", &options.device, "Where the singular values are computed.", {.metavar = "DEVICE"});
   table.no_effect("device", kNoDevice);

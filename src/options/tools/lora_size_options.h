@@ -31,6 +31,7 @@ struct SvdMergeLoraOptions {
   std::vector<std::string> lbws;
   int64_t new_rank = 4;
   std::optional<int64_t> new_conv_rank;
+  bool exact_svd = false;
   std::optional<std::string> device;
   bool no_metadata = false;
   ToolRunOptions run;

@@ -5,8 +5,6 @@
 namespace difftune {
 namespace {
 
-const std::vector<std::string> kPrecisions = {"float", "fp16", "bf16"};
-
 void describe_files(MergeLoraOptions& options, OptionTable& table) {
   table.group("Files");
   table.add("sd_model", &options.sd_model,
@@ -17,15 +15,7 @@ void describe_files(MergeLoraOptions& options, OptionTable& table) {
             "LoKr, DoRA and OFT.",
             {.metavar = "FILE ...", .required = true});
   table.add("ratios", &options.ratios, "Strength of each file of --models.");
-  table.add("save_to", &options.save_to, "The file to write: .safetensors, or .ckpt or .pt for a PyTorch file.",
-            {.metavar = "FILE", .required = true});
-}
-
-void describe_precision(MergeLoraOptions& options, OptionTable& table) {
-  table.group("Precision");
-  table.add("precision", &options.precision, "Number format of the sums.", {.choices = kPrecisions});
-  table.add("save_precision", &options.save_precision, "Number format of the file; that of --precision without it.",
-            {.choices = kPrecisions});
+  describe_save_to(options.save_to, table);
 }
 
 void describe_combination(MergeLoraOptions& options, OptionTable& table) {
@@ -47,7 +37,7 @@ OptionTable describe(MergeLoraOptions& options) {
   OptionTable table;
   describe_files(options, table);
   table.add("v2", &options.v2, "The checkpoint is Stable Diffusion 2.x (seen from its tensors in any case).");
-  describe_precision(options, table);
+  describe_precisions(options.precision, options.save_precision, "of the sums", table);
   describe_combination(options, table);
   describe_metadata(options, table);
   describe(options.run, table);
@@ -57,12 +47,8 @@ OptionTable describe(MergeLoraOptions& options) {
 OptionTable describe(SdxlMergeLoraOptions& options) {
   OptionTable table;
   describe_files(options, table);
-  describe_precision(options, table);
-  table.group("Block weights");
-  table.add("lbws", &options.lbws,
-            "For each file of --models a list of factors for the blocks of the U-Net, such as "
-            "\"[1,0,0,0,1,1,1,1,1,1,1,1]\"; 12 or 20 numbers.",
-            {.metavar = "LIST ..."});
+  describe_precisions(options.precision, options.save_precision, "of the sums", table);
+  describe_block_weights(options.lbws, "12 or 20 numbers", table);
   describe_combination(options, table);
   describe_metadata(options, table);
   describe(options.run, table);
@@ -75,7 +61,7 @@ OptionTable describe(MergeLoraOldOptions& options) {
   OptionTable table;
   describe_files(options, table);
   table.add("v2", &options.v2, "The checkpoint is Stable Diffusion 2.x (seen from its tensors in any case).");
-  describe_precision(options, table);
+  describe_precisions(options.precision, options.save_precision, "of the sums", table);
   describe(options.run, table);
   return table;
 }

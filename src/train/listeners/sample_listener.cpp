@@ -38,6 +38,12 @@ void SampleListener::sample(int64_t step, std::optional<int64_t> epoch) {
   // Training with cached latents has no VAE in memory.
   const bool had_vae = family_.is_loaded(Component::vae);
   if (!had_vae) family_.load(Component::vae);
+  // Encoders that are still there are trained: what they say changes.
+  if (!texts_.empty() && family_.is_loaded(Component::text_encoders)) {
+    for (size_t i = 0; i < prompts_.size(); ++i) {
+      for (auto& [name, rows] : encode_prompt(family_, prompts_[i])) texts_[i][name] = rows;
+    }
+  }
   generate_samples(family_, prompts_, how_, files_, texts_);
   if (!had_vae) family_.unload(Component::vae);
   task_.set_training(true);

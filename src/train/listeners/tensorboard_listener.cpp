@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 namespace difftune {
 
 void TensorboardListener::on_batch(const BatchReport& report) {
@@ -9,7 +11,9 @@ void TensorboardListener::on_batch(const BatchReport& report) {
   add("loss/current", report.loss);
   add("loss/average", report.average_loss);
   for (const auto& [tag, value] : report.values) add(tag, value);
-  for (const auto& [name, rate] : report.learning_rates) add("lr/" + name, rate);
+  // Groups may share a name; the last one's rate counts.
+  std::map<std::string, double> rates(report.learning_rates.rbegin(), report.learning_rates.rend());
+  for (const auto& [name, rate] : rates) add("lr/" + name, rate);
   // The reference logs every rate once more by its number.
   for (size_t i = 0; i < report.learning_rates.size(); ++i) {
     const double rate = report.learning_rates[i].second;

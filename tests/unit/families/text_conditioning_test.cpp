@@ -52,7 +52,7 @@ TEST_F(FluxText, TokensAreFilledUpAndCut) {
 
 TEST_F(FluxText, PooledStateIsTheOneAtTheFirstEos) {
   const FluxTextTokens both = tokens(16);
-  const Conditioning said = encode_flux_text(&clip, t5, both, false, c10::kCPU);
+  const Conditioning said = encode_flux_text(&clip, &t5, both, false, c10::kCPU);
   const at::Tensor states = clip.final_layer_norm(clip.forward(both.clip_ids).hidden_states.back());
   EXPECT_TRUE(at::allclose(said.at("l_pooled")[0], states[0][3]));
   EXPECT_EQ(both.clip_ids[1][8].item<int64_t>(), 49407);
@@ -61,12 +61,12 @@ TEST_F(FluxText, PooledStateIsTheOneAtTheFirstEos) {
 
 TEST_F(FluxText, MaskKeepsPaddingFromTheText) {
   const auto states = [&](int length, bool masks) {
-    return encode_flux_text(&clip, t5, tokens(length), masks, c10::kCPU).at("t5_out")[0].slice(0, 0, 4);
+    return encode_flux_text(&clip, &t5, tokens(length), masks, c10::kCPU).at("t5_out")[0].slice(0, 0, 4);
   };
   EXPECT_TRUE(at::allclose(states(16, true), states(24, true), 1e-4, 1e-5));
   EXPECT_FALSE(at::allclose(states(16, false), states(24, false), 1e-4, 1e-5));
 
-  const Conditioning said = encode_flux_text(nullptr, t5, tokens(16), true, c10::kCPU);
+  const Conditioning said = encode_flux_text(nullptr, &t5, tokens(16), true, c10::kCPU);
   EXPECT_FALSE(said.contains("l_pooled"));
   EXPECT_TRUE(at::equal(said.at("txt_ids"), at::zeros({2, 16, 3})));
   EXPECT_EQ(said.at("t5_attn_mask").sum().item<int64_t>(), tokens(16).t5.mask.sum().item<int64_t>());
@@ -80,8 +80,8 @@ TEST(Sd3Text, StatesOfAllEncodersSideBySide) {
                    *reader);
   const T5Encoder t5({.hidden_size = 24, .intermediate_size = 16, .num_layers = 1, .num_heads = 2, .head_size = 4},
                      *reader);
-  const Sd3TextTokens tokens =
-      tokenize_sd3_text(ClipTokenizer::builtin(), T5Tokenizer::builtin(), {"a cat", "two dogs"}, 16);
+  const Sd3TextTokens tokens = tokenize_sd3_text(ClipTokenizer::builtin(), ClipTokenizer::builtin(),
+                                                 T5Tokenizer::builtin(), {"a cat", "two dogs"}, 16);
   // Expected ids: transformers; the second encoder is padded with 0.
   EXPECT_TRUE(
       at::equal(tokens.clip_l.ids[0].slice(0, 0, 5), at::tensor({49406, 320, 2368, 49407, 49407}).to(at::kLong)));

@@ -57,6 +57,15 @@ inline double relative_error(const at::Tensor& a, const at::Tensor& b) {
   return ((a.to(at::kDouble) - expected).norm() / expected.norm()).item<double>();
 }
 
+// The model reads exactly the weights that the golden model has.
+inline void expect_parameters(const nn::ModelIndex& index, const GoldenModel& golden) {
+  std::vector<std::string> paths, expected = golden.names("weight.");
+  for (const auto& parameter : index.parameters) paths.push_back(parameter.path);
+  std::sort(paths.begin(), paths.end());
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(paths, expected);
+}
+
 inline void require_gradients(const nn::ModelIndex& index) {
   for (const auto& parameter : index.parameters) parameter.tensor->requires_grad_(true);
 }

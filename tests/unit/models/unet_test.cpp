@@ -42,14 +42,7 @@ class UNetTest : public testing::TestWithParam<Case> {
   UNet unet{GetParam().config, reader};
 };
 
-TEST_P(UNetTest, HasDiffusersParameters) {
-  std::vector<std::string> paths;
-  for (const auto& parameter : unet.index().parameters) paths.push_back(parameter.path);
-  std::sort(paths.begin(), paths.end());
-  auto expected = golden.names("weight.");
-  std::sort(expected.begin(), expected.end());
-  EXPECT_EQ(paths, expected);
-}
+TEST_P(UNetTest, HasDiffusersParameters) { expect_parameters(unet.index(), golden); }
 
 TEST_P(UNetTest, PredictsWhatDiffusersPredicts) {
   const at::NoGradGuard no_grad;

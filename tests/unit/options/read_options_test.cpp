@@ -158,11 +158,11 @@ TEST_F(ReadOptions, WarnOfAKeyThatIsGivenTwice) {
 
 TEST_F(ReadOptions, RefuseWhatIsNotAvailableYetByName) {
   try {
-    read({"--masked_loss", "--fp8_base"});
+    read({"--masked_loss", "--torch_compile"});
     FAIL();
   } catch (const UsageError& e) {
     EXPECT_THAT(e.what(), HasSubstr("--masked_loss is not available yet: "));
-    EXPECT_THAT(e.what(), HasSubstr("--fp8_base is not available yet: "));
+    EXPECT_THAT(e.what(), HasSubstr("--torch_compile is not available yet: "));
   }
   EXPECT_THAT(error_of_file("deepspeed = true\n"), HasSubstr("lora.toml:1: deepspeed is not available yet"));
   EXPECT_EQ(error_of_file("deepspeed = false\nvalidation_split = 0.0\n"), "");
