@@ -52,7 +52,9 @@ ModelRequest request_of(const Options& options) {
   request.t5xxl = *options.t5xxl;
   request.autoencoder = *options.ae;
   request.masks_t5 = options.apply_t5_attn_mask;
-  request.dtype = type("--flux_dtype", options.flux_dtype);
+  // The transformer's matrices alone can wait in 8 bits; they compute in bfloat16.
+  request.has_fp8_denoiser = options.flux_dtype == "fp8" || options.flux_dtype == "fp8_e4m3fn";
+  request.dtype = request.has_fp8_denoiser ? c10::kBFloat16 : type("--flux_dtype", options.flux_dtype);
   request.clip_dtype = type("--clip_l_dtype", options.clip_l_dtype);
   request.t5_dtype = type("--t5xxl_dtype", options.t5xxl_dtype);
   request.vae_dtype = type("--ae_dtype", options.ae_dtype);

@@ -16,8 +16,7 @@ c10::ScalarType parse_float_type(std::string_view option, const std::string& nam
   }
   if (name.starts_with("fp8")) {
     throw UsageError(fmt::format(
-        "{} {}: weights are not turned into fp8 here; a checkpoint that holds them is kept so with bfloat16", option,
-        name));
+        "{} {}: this part does not take it; with bfloat16 the fp8 weights of a file stay as they are", option, name));
   }
   throw UsageError(fmt::format("{} {}: expected float32, bfloat16 or float16", option, name));
 }

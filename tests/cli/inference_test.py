@@ -86,6 +86,11 @@ class Dialogue(PictureTest):
         for part in ("--w 97: expected a multiple of 16: 96 or 112", "unknown flag '--x'", "1 multipliers for 0 LoRAs"):
             self.assertIn(part, result.stderr)
 
+    def test_a_transformer_in_8_bits(self):
+        model = TinyModel(self.folder / "models", "flux")
+        in_8_bits = self.picture(model, "fp8", "--flux_dtype", "fp8")
+        self.assertGreater(largest_difference(self.picture(model, "bf16", "--flux_dtype", "bf16"), in_8_bits), 0)
+
     def test_sdxl_asks_four_questions(self):
         model = TinyModel(self.folder / "models", "sdxl")
         plain = self.picture(model, "plain")
@@ -139,7 +144,7 @@ class Refused(PictureTest):
         self.refused([*words, "--width", "100"], "--width 100: expected a multiple of 16: 96 or 112")
         self.refused([*words, "--dtype", "half"], "--dtype half", "bfloat16", code=2)
         self.refused([*words, "--dtype", "fp16"], "needs a GPU", code=2)
-        self.refused([*words, "--flux_dtype", "fp8"], "--flux_dtype fp8", code=2)
+        self.refused([*words, "--t5xxl_dtype", "fp8"], "--t5xxl_dtype fp8", code=2)
         self.refused([*words, "--guidence", "3"], "--guidance", code=2)
         self.refused([*words, "--steps", "0"], "--steps", code=2)
         self.refused([*words, "--output_dir", "/proc/nowhere"], "--output_dir", "/proc/nowhere")

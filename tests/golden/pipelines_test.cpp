@@ -1,5 +1,5 @@
-// Latents and pictures of every family against those of diffusers' pipelines on the same tiny weights, seed and sampler
-// (tests/data/pipelines/make_pipelines.py made both).
+// Latents and pictures of every family against those of diffusers' pipelines (one: of the reference) on the same tiny
+// weights, seed and sampler; tests/data/pipelines/make_pipelines.py recorded them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -100,12 +100,12 @@ class PipelinesTest : public testing::Test {
     return prompt;
   }
 
-  // `tolerance` is relative to the largest latent.
-  static void expect_same_as_diffusers(const std::string& name, const std::string& command, const ModelRequest& request,
-                                       double tolerance = 1e-5) {
+  static void expect_recorded_picture(const std::string& name, const std::string& command, const ModelRequest& request,
+                                      bool is_sample_of_the_reference = false) {
     const auto run = recorded_run(name);
     GenerateOptions how;
     how.sampler = "euler";
+    how.reference_quirks = is_sample_of_the_reference;
     PictureMaker maker(open_model(request, command, false), {}, {.how = how});
     const SamplePrompt prompt = prompt_of(run, maker.family().info().pictures);
     const at::Tensor latents = maker.make_latents(prompt);
@@ -114,7 +114,7 @@ class PipelinesTest : public testing::Test {
     ASSERT_EQ(latents.sizes(), expected.sizes());
     const double error = largest_difference(latents, expected) / expected.abs().max().item<double>();
     RecordProperty("latents_error", std::to_string(error));
-    EXPECT_LT(error, tolerance);
+    EXPECT_LT(error, 1e-5);
     expect_same_picture(maker.decode(expected), recorded->tensor("image"));
   }
 
@@ -137,39 +137,45 @@ class PipelinesTest : public testing::Test {
   static const char* test_name() { return testing::UnitTest::GetInstance()->current_test_info()->name(); }
 };
 
-TEST_F(PipelinesTest, sdxl) { expect_same_as_diffusers("sdxl", "sdxl_minimal_inference", sdxl_request()); }
+TEST_F(PipelinesTest, sdxl) { expect_recorded_picture("sdxl", "sdxl_minimal_inference", sdxl_request()); }
 
 TEST_F(PipelinesTest, flux_dev) {
-  expect_same_as_diffusers("flux_dev", "flux_minimal_inference", flux_request("flux_dev"));
+  expect_recorded_picture("flux_dev", "flux_minimal_inference", flux_request("flux_dev"));
 }
 
 TEST_F(PipelinesTest, flux_dev_with_a_negative_prompt) {
-  expect_same_as_diffusers("flux_dev_guided", "flux_minimal_inference", flux_request("flux_dev"));
+  expect_recorded_picture("flux_dev_guided", "flux_minimal_inference", flux_request("flux_dev"));
 }
 
 TEST_F(PipelinesTest, flux_schnell) {
-  expect_same_as_diffusers("flux_schnell", "flux_minimal_inference", flux_request("flux_schnell"));
+  expect_recorded_picture("flux_schnell", "flux_minimal_inference", flux_request("flux_schnell"));
+}
+
+TEST_F(PipelinesTest, flux_schnell_as_the_reference_samples_it) {
+  ModelRequest request = flux_request("flux_schnell");
+  request.reference_quirks = true;
+  expect_recorded_picture("flux_schnell_sample", "flux_minimal_inference", request, true);
 }
 
 TEST_F(PipelinesTest, chroma) {
   ModelRequest request = flux_request("chroma");
   request.clip_l.reset();
   request.masks_t5 = true;
-  expect_same_as_diffusers("chroma", "flux_minimal_inference --model_type chroma", request);
+  expect_recorded_picture("chroma", "flux_minimal_inference --model_type chroma", request);
 }
 
-TEST_F(PipelinesTest, sd3) { expect_same_as_diffusers("sd3", "sd3_minimal_inference", sd3_request()); }
+TEST_F(PipelinesTest, sd3) { expect_recorded_picture("sd3", "sd3_minimal_inference", sd3_request()); }
 
 TEST_F(PipelinesTest, lumina) {
   ModelRequest request = lumina_request();
   request.system_prompt = recorded_run("lumina").at("system_prompt");
-  expect_same_as_diffusers("lumina", "lumina_minimal_inference", request);
+  expect_recorded_picture("lumina", "lumina_minimal_inference", request);
 }
 
 TEST_F(PipelinesTest, lumina_with_its_authors_limits_of_guidance) {
   ModelRequest request = lumina_request();
   request.system_prompt = recorded_run("lumina_limited").at("system_prompt");
-  expect_same_as_diffusers("lumina_limited", "lumina_minimal_inference", request);
+  expect_recorded_picture("lumina_limited", "lumina_minimal_inference", request);
 }
 
 }  // namespace

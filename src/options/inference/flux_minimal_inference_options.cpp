@@ -26,7 +26,9 @@ OptionTable describe(FluxMinimalInferenceOptions& options) {
   table.add("seed", &options.seed, "Start of the noise; drawn and logged without it.", seed_traits());
   table.group("Precision and memory");
   table.add("dtype", &options.dtype, "Number format of all parts that have none of their own.", {.metavar = "TYPE"});
-  table.add("flux_dtype", &options.flux_dtype, "Number format of the transformer.", {.metavar = "TYPE"});
+  table.add("flux_dtype", &options.flux_dtype,
+            "Number format of the transformer; with fp8 its matrices are kept in 8 bits and computed with in bfloat16.",
+            {.metavar = "TYPE"});
   table.add("clip_l_dtype", &options.clip_l_dtype, "Number format of CLIP.", {.metavar = "TYPE"});
   table.add("t5xxl_dtype", &options.t5xxl_dtype, "Number format of T5.", {.metavar = "TYPE"});
   table.add("ae_dtype", &options.ae_dtype, "Number format of the autoencoder.", {.metavar = "TYPE"});

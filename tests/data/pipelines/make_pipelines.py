@@ -7,6 +7,7 @@ TOKENIZERS holds openai_clip-vit-large-patch14/{vocab.json,merges.txt} and googl
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -235,6 +236,34 @@ def flux_schnell():
     yield flux("flux_schnell", False, 12, use_dynamic_shifting=False)("flux_schnell", prompts())
 
 
+def flux_schnell_sample():
+    """A sample of the reference during training, by its own model and loop: CLIP with the exact GELU, noise drawn in tokens,
+    the schedule of dev. SD_SCRIPTS names a checkout of 48d368f."""
+    sys.path.insert(0, os.environ["SD_SCRIPTS"])
+    from library import flux_models, flux_train_utils, flux_utils
+
+    autoencoder = vae("ae", 1, "", **FLUX_LATENTS)
+    model = flux_models.Flux(flux_models.FluxParams(
+        in_channels=64, vec_in_dim=64, context_in_dim=160, hidden_size=32, mlp_ratio=4.0, num_heads=2, depth=1,
+        depth_single_blocks=2, axes_dim=[4, 6, 6], theta=10_000, qkv_bias=True, guidance_embed=False))
+    model.load_state_dict(weights_of("flux_schnell"))
+    settings = prompts()
+    ids = clip_tokenizer()(settings["prompt"], padding="max_length", return_tensors="pt").input_ids
+    t5_ids = t5_tokenizer()(settings["prompt"], padding="max_length", max_length=256, return_tensors="pt").input_ids
+
+    def call():
+        with torch.no_grad():
+            pooled = clip("clip_l", 2, False, "gelu")(ids).pooler_output
+            text = t5()(t5_ids).last_hidden_state
+            rows, columns = HEIGHT // 16, WIDTH // 16
+            noise = torch.randn(1, rows * columns, 64, generator=torch.Generator().manual_seed(settings["seed"]))
+            return unpack(flux_train_utils.denoise(
+                model.eval(), noise, flux_utils.prepare_img_ids(1, rows, columns), text, torch.zeros(1, 256, 3), pooled,
+                flux_train_utils.get_schedule(settings["steps"], rows * columns, shift=True), guidance=3.5))
+
+    yield save_run("flux_schnell_sample", call, decoder(autoencoder), settings)
+
+
 class MendedChromaPipeline(ChromaPipeline):
     """0.35 adds its mask to the scores as numbers instead of hiding what it excludes; 0.42 has it so."""
 
@@ -369,7 +398,7 @@ def main():
     torch.set_num_threads(1)
     file = HERE / "runs.json"
     runs = {run["name"]: run for run in json.loads(file.read_text())} if file.exists() else {}
-    for make in (sdxl, flux_dev, flux_schnell, chroma, sd3, lumina):
+    for make in (sdxl, flux_dev, flux_schnell, flux_schnell_sample, chroma, sd3, lumina):
         if len(sys.argv) < 3 or make.__name__ in sys.argv[2:]:
             runs |= {run["name"]: run for run in make()}
     file.write_text("[\n" + ",\n".join(json.dumps(run) for run in runs.values()) + "\n]\n")

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "generate/prompt_dialogue.h"
 
 namespace difftune {
 namespace {
@@ -111,6 +112,63 @@ TEST(SamplePromptsTest, bad_files_are_refused) {
   EXPECT_THAT(refusal("a.json", "[\"a\""), HasSubstr("a.json: not valid JSON"));
   EXPECT_THAT(refusal("a.json", "[{\"width\": 1.5}]"), HasSubstr("width in prompt 1"));
   EXPECT_THAT(refusal("a.json", "[{\"controlnet_image\": \"x.png\"}]"), HasSubstr("not available"));
+}
+
+using testing::HasSubstr;
+
+PictureTraits traits_of_a_flow_model() {
+  PictureTraits traits;
+  traits.side_px = 1024;
+  traits.side_step_px = 16;
+  traits.num_steps = 20;
+  traits.scale = 1;
+  traits.has_samplers = false;
+  traits.guidance = 3.5;
+  traits.limits = GuidanceLimits();
+  return traits;
+}
+
+TEST(SamplePromptsTest, a_model_decides_what_its_prompts_may_say) {
+  const fs::path file = write("flow.txt", "a\nb --w 100 --g 2 --ctr 0.5 --rcfg 0 --ss nothing\n");
+  const auto prompts = read_sample_prompts(file, traits_of_a_flow_model());
+  ASSERT_EQ(prompts.size(), 2);
+  EXPECT_EQ(prompts[0].width_px, 1024);
+  EXPECT_EQ(prompts[0].num_steps, 20);
+  EXPECT_EQ(prompts[0].guidance, 3.5);
+  EXPECT_EQ(prompts[1].width_px, 96);
+  EXPECT_EQ(prompts[1].guidance, 2);
+  EXPECT_EQ(prompts[1].limits->end, 0.5);
+  EXPECT_EQ(prompts[1].limits->largest_norm, 0);
+  EXPECT_FALSE(prompts[1].sampler);
+  EXPECT_FALSE(is_guided(prompts[0], traits_of_a_flow_model()));
+  const auto of_ddpm = read_sample_prompts(write("ddpm.toml", "[prompt]\nprompt = \"a\"\nguidance_scale = 2.0\n"));
+  EXPECT_FALSE(of_ddpm[0].guidance);
+}
+
+TEST(SamplePromptsTest, prompts_that_are_typed_in) {
+  const PictureTraits traits = traits_of_a_flow_model();
+  const DialogueFlag flags[] = {{"w", "width"}, {"n", "negative_prompt"}, {"c", "scale"}};
+  SamplePrompt start = default_prompt(traits);
+  start.negative_prompt = "blurred";
+  const auto typed = parse_typed_prompt(" a cat --w512 --c 2.5 --n - --m 0.5, 1", start, flags, traits);
+  EXPECT_EQ(typed.prompt.prompt, "a cat");
+  EXPECT_EQ(typed.prompt.negative_prompt, "");
+  EXPECT_EQ(typed.prompt.width_px, 512);
+  EXPECT_EQ(typed.prompt.scale, 2.5);
+  EXPECT_EQ(typed.multipliers, (std::vector<double>{0.5, 1}));
+  EXPECT_EQ(parse_typed_prompt("--w 64", start, flags, traits).prompt.prompt, "");
+  const auto refused = [&](const char* line) {
+    try {
+      parse_typed_prompt(line, start, flags, traits);
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_THAT(refused("a --w 40"), HasSubstr("--w 40: expected a multiple of 16: 32 or 48"));
+  EXPECT_THAT(refused("a --s 3"), HasSubstr("unknown flag '--s', expected one of --w, --n, --c, --m"));
+  EXPECT_THAT(refused("a --c x"), HasSubstr("--c x: expected a number"));
+  EXPECT_THAT(refused("a --m 1,x"), HasSubstr("--m 1,x: expected numbers"));
 }
 
 }  // namespace

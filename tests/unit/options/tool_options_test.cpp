@@ -35,7 +35,7 @@ TEST(ToolOptions, AreThoseOfTheReference) {
   EXPECT_THAT(own_options<MergeLoraOldOptions>("merge_lora_old"), ElementsAre("dry_run"));
   EXPECT_THAT(own_options<SdxlMergeLoraOptions>("sdxl_merge_lora"), ElementsAre("dry_run", "reference_quirks"));
   EXPECT_THAT(own_options<FluxMergeLoraOptions>("flux_merge_lora"), ElementsAre("dry_run"));
-  EXPECT_THAT(own_options<SvdMergeLoraOptions>("svd_merge_lora"), ElementsAre("dry_run"));
+  EXPECT_THAT(own_options<SvdMergeLoraOptions>("svd_merge_lora"), ElementsAre("exact_svd", "dry_run"));
   EXPECT_THAT(own_options<ResizeLoraOptions>("resize_lora"), ElementsAre("dry_run"));
   EXPECT_THAT(own_options<ExtractLoraFromModelsOptions>("extract_lora_from_models"),
               ElementsAre("exact_svd", "dry_run"));
