@@ -1,6 +1,7 @@
 """The commands that merge, resize and extract LoRAs, on checkpoints of a few tensors: results worked out by hand, and
 what they say of bad input."""
 
+import resource
 import signal
 import subprocess
 import time
@@ -203,6 +204,29 @@ class MergeTest(ToolTest):
     def test_v2_of_a_v1_checkpoint(self):
         self.refused(self.merge("--models", self.lora_file, "--ratios", "1", "--v2"), "--v2", "1.x", code=2)
 
+    def test_missing_files(self):
+        self.refused(self.merge("--models", self.folder / "none.safetensors", "--ratios", "1"), "none.safetensors",
+                     "No such file")
+        self.refused(("merge_lora", "--sd_model", self.folder / "gone.safetensors", "--models", self.lora_file, "--ratios",
+                      "1", "--save_to", self.result), "gone.safetensors", "No such file")
+
+    def test_output_is_a_folder(self):
+        self.result.mkdir()
+        self.refused(self.merge("--models", self.lora_file, "--ratios", "1"), "--save_to", "is a folder")
+
+    def test_a_file_that_cannot_grow(self):
+        # As on a full disk: writing fails after the free space was found to be enough.
+        self.base["first_stage_model.encoder.conv_in.weight"] = Tensor([400, 1000], [0.5] * 400_000)
+        self.write("base.safetensors", pack(self.base))
+        self.result.write_bytes(b"the old file")
+        limited = lambda: subprocess.run(
+            [DIFFTUNE, *map(str, self.merge("--models", self.lora_file, "--ratios", "1"))], capture_output=True,
+            text=True, cwd=self.folder, check=False, timeout=100,
+            preexec_fn=lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+                                resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))))
+        self.assert_refused(limited, "result.safetensors", "cannot be written", "File too large")
+        self.assertEqual(self.result.read_bytes(), b"the old file")
+
     def test_options_that_mean_nothing_together(self):
         self.refused(self.merge("--models", self.lora_file, "--ratios", "1", "--concat"), "--concat", code=2)
 
@@ -269,6 +293,16 @@ class CombineTest(ToolTest):
         self.assertEqual(written[f"{TO_Q}.alpha"].dtype, "I64")
         self.assertEqual(metadata["ss_network_args"], '{"conv_dim": 4, "conv_alpha": 4}')
         self.assert_sum(written, (0.5, -0.25), tolerance=2.0)
+
+    def test_svd_of_the_whole_sum(self):
+        # Clamping takes little off where the signs of the singular vectors are those of LAPACK, or both signs count.
+        self.done(*self.combine("--new_rank", "4", command="svd_merge_lora"))
+        fast, _ = unpack(self.result)
+        self.done(*self.combine("--new_rank", "4", "--exact_svd", command="svd_merge_lora"))
+        exact, _ = unpack(self.result)
+        self.assertEqual({name: tensor.shape for name, tensor in fast.items()},
+                         {name: tensor.shape for name, tensor in exact.items()})
+        self.assert_sum(exact, (0.5, -0.25), tolerance=2.0)
 
     def test_block_weights(self):
         lists = ["[" + ",".join(["1"] * 17) + "]", "[0," + ",".join(["0"] * 16) + "]"]
@@ -351,6 +385,18 @@ class ExtractTest(ToolTest):
         self.assertEqual(metadata["ss_network_args"], '{"conv_dim": "2", "conv_alpha": "2.0"}')
         self.assertEqual(metadata["ss_base_model_version"], "sd_v1")
         self.assertEqual((metadata["ss_network_dim"], metadata["ss_network_alpha"]), ("2", "2.0"))
+
+    def test_error_is_that_of_the_best_lora(self):
+        # 8x8 with singular values 8, 7 … 1 on the axes: rank 3 leaves out 5, 4, 3, 2, 1.
+        key = f"{TEXT}mlp.fc1.weight"
+        self.base[key] = Tensor([8, 8], [0.0] * 64)
+        tuned = Tensor([8, 8], [float(8 - i) if i == j else 0.0 for i in range(8) for j in range(8)])
+        self.write("base.safetensors", pack(self.base))
+        self.write("tuned.safetensors", pack(self.base | {key: tuned}))
+        self.done(*self.extract("--dim", "3"))
+        found = change(unpack(self.result)[0], "lora_te_text_model_encoder_layers_0_mlp_fc1")
+        error = sum((t - f) ** 2 for rows in zip(tuned.rows(), found) for t, f in zip(*rows)) ** 0.5
+        self.assertLessEqual(error, 1.001 * (25 + 16 + 9 + 4 + 1) ** 0.5)
 
     def test_convolutions_and_equal_text_encoders_are_left_out(self):
         self.done("merge_lora", "--sd_model", self.checkpoint, "--models",

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Runs weight tools of difftune and of an sd-scripts checkout side by side on the same files: time on the clock, time of
+processors, largest memory.
+
+    compare_weight_tools.py --sd_scripts FOLDER --work FOLDER [--python PYTHON] [--difftune PROGRAM]
+        [--checkpoint SD1 --tuned SD1_TUNED] [--lora LORA --other_lora LORA] [--flux FLUX --flux_lora LORA] [CASE ...]
+
+PYTHON is one that sd-scripts runs with. A case whose files are not given is left out. Outputs go to --work and are
+removed. Standard library only."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+MERGED = ("--ratios", "0.7", "--save_precision", "fp16")
+
+
+def cases(a):
+    """{case: (command, words, files that must be given)}"""
+    return {
+        "merge": ("merge_lora", ["--sd_model", a.checkpoint, "--models", a.lora, *MERGED], (a.checkpoint, a.lora)),
+        "merge_flux": ("flux_merge_lora", ["--flux_model", a.flux, "--models", a.flux_lora, "--ratios", "0.7",
+                                           "--save_precision", "bf16"], (a.flux, a.flux_lora)),
+        "extract": ("extract_lora_from_models", ["--model_org", a.checkpoint, "--model_tuned", a.tuned, "--dim", "4"],
+                    (a.checkpoint, a.tuned)),
+        "resize": ("resize_lora", ["--model", a.lora, "--new_rank", "2", "--save_precision", "fp16"], (a.lora,)),
+        "svd_merge": ("svd_merge_lora", ["--models", a.lora, a.other_lora, "--ratios", "0.7", "0.4", "--new_rank", "4"],
+                      (a.lora, a.other_lora)),
+    }
+
+
+def measure(words, environment=None):
+    """Seconds on the clock and of processors, and the largest resident memory in MiB."""
+    begun = time.monotonic()
+    process = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               env=environment)
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(map(str, words))} failed:\n{said.decode(errors='replace')[-2000:]}")
+    return time.monotonic() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("sd_scripts", "work"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--difftune", default="build/difftune")
+    for name in ("checkpoint", "tuned", "flux", "flux_lora", "lora", "other_lora"):
+        parser.add_argument(f"--{name}")
+    parser.add_argument("case", nargs="*", help="cases to run; all without it")
+    a = parser.parse_args()
+    environment = os.environ | {"PYTHONPATH": f"{a.sd_scripts}:{a.sd_scripts / 'networks'}", "CUDA_VISIBLE_DEVICES": ""}
+    print(f"{'case':12} {'':10} {'s':>8} {'s of processors':>16} {'MiB':>8}")
+    for case, (command, words, needed) in cases(a).items():
+        if None in needed or (a.case and case not in a.case):
+            continue
+        output = a.work / f"{case}.safetensors"
+        words = [*words, "--save_to", output]
+        ours = measure([a.difftune, command, *words])
+        theirs = measure([a.python, a.sd_scripts / "networks" / f"{command}.py", *words], environment)
+        output.unlink()
+        for name, (clock, processors, memory) in (("difftune", ours), ("sd-scripts", theirs)):
+            print(f"{case:12} {name:10} {clock:8.1f} {processors:16.1f} {memory:8.0f}")
+        print(f"{case:12} {'ratio':10} {theirs[0] / ours[0]:8.1f} {theirs[1] / ours[1]:16.1f} {theirs[2] / ours[2]:8.1f}",
+              flush=True)
+
+
+if __name__ == "__main__":
+    main()
