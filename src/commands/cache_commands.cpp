@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/patient_threads.h"
 #include "commands/console.h"
 #include "options/command_page.h"
 #include "options/read_options.h"
@@ -33,6 +34,7 @@ int run(CacheCommand command, std::span<const std::string> words) {
     fmt::print("{}", help_text(page(command), table, terminal_width()));
     return 0;
   }
+  if (!options.train.run.dry_run) let_waiting_threads_sleep();
   configure_log(options.train.console);
   print_remarks(read.remarks);
   if (read.outcome == ReadResult::Outcome::config_written) return 0;
