@@ -58,7 +58,8 @@ void check_flow(const TrainNetworkOptions& o, std::vector<Remark>& remarks) {
       {"scale_v_pred_loss_like_noise_pred", o.loss.scale_v_pred_loss_like_noise_pred},
       {"v_pred_like_loss", o.loss.v_pred_like_loss.has_value()},
       {"clip_skip", o.text.clip_skip.has_value()},
-      {"max_token_length", o.text.max_token_length.has_value()}};
+      {"max_token_length", o.text.max_token_length.has_value()},
+      {"sample_sampler", o.sample.sample_sampler != SampleOptions().sample_sampler}};
   for (const auto& [name, is_given] : ddpm) {
     if (is_given) remarks.push_back({true, fmt::format("--{} has no effect on this model", name)});
   }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <ostream>
 #include <regex>
 
 #include "commands/command_table.h"
@@ -26,6 +27,10 @@ struct Case {
   std::string precision;  // no, bf16, fp8
   bool caches_text;
 };
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.model->name << " " << c.network_module << " " << c.precision << (c.caches_text ? " cached" : " live");
+}
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
@@ -65,6 +70,7 @@ class Files : public testing::Environment {
 
  private:
   Files() : folder_(fs::temp_directory_path() / fmt::format("difftune_contract_{}", getpid())) {
+    fs::remove_all(folder_);  // of an earlier process with this number
     const fs::path pictures = folder_ / "pictures" / "1_things";
     fs::create_directories(pictures);
     for (int picture = 0; picture < 2; ++picture) {
