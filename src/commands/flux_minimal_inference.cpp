@@ -7,6 +7,7 @@
 #include "commands/run_tool.h"
 #include "nn/device.h"
 #include "nn/float_type.h"
+#include "options/groups/transformer.h"
 #include "options/inference/flux_minimal_inference_options.h"
 
 namespace difftune {
@@ -26,19 +27,6 @@ CommandPage page() {
               "difftune flux_minimal_inference --ckpt_path flux1-dev.safetensors --clip_l clip_l.safetensors --t5xxl "
               "t5xxl_fp16.safetensors --ae ae.safetensors --prompt \"a cat in the snow\" --lora_weights "
               "\"my_lora.safetensors;0.8\" --output_dir pictures"};
-}
-
-void check(const Options& options) {
-  const bool is_chroma = options.model_type == "chroma";
-  const auto require = [](const std::optional<std::string>& file, const char* option, const char* what) {
-    if (!file) throw UsageError(fmt::format("{} is missing: the file with {}", option, what));
-  };
-  if (!is_chroma) require(options.clip_l, "--clip_l", "the text encoder CLIP ViT-L");
-  require(options.t5xxl, "--t5xxl", "the text encoder T5 v1.1 XXL");
-  require(options.ae, "--ae", "the autoencoder");
-  if (is_chroma && !options.apply_t5_attn_mask) {
-    throw UsageError("--model_type chroma needs --apply_t5_attn_mask: the model was trained with it");
-  }
 }
 
 ModelRequest request_of(const Options& options) {
@@ -78,7 +66,10 @@ void set_prompt(const Options& options, SamplePrompt& prompt, const PictureTrait
 }
 
 int work(Options& options) {
-  check(options);
+  TransformerOptions parts{.clip_l = options.clip_l, .t5xxl = options.t5xxl, .ae = options.ae};
+  parts.model_type = options.model_type;
+  parts.apply_t5_attn_mask = options.apply_t5_attn_mask;
+  require_flux_parts(parts);
   InferenceJob job{.options = options.picture};
   job.request = request_of(options);
   job.command =

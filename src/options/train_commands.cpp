@@ -68,10 +68,6 @@ void check_flow(const TrainNetworkOptions& o, std::vector<Remark>& remarks) {
 // As the reference records it.
 void extend_fp8_base(ComputeOptions& compute) { compute.fp8_base = compute.fp8_base || compute.fp8_base_unet; }
 
-void require_file(const std::optional<std::string>& file, std::string_view option, std::string_view what) {
-  if (!file) throw UsageError(fmt::format("--{} is missing: the file with {}", option, what));
-}
-
 }  // namespace
 
 void add_flux_options(TrainNetworkOptions& options, OptionTable& table) {
@@ -92,13 +88,7 @@ void check_flux(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
     remarks.push_back(
         {true, fmt::format("--split_mode is an old name: --blocks_to_swap {} is used", *transformer.blocks_to_swap)});
   }
-  const bool is_chroma = options.transformer.model_type == "chroma";
-  if (!is_chroma) require_file(options.transformer.clip_l, "clip_l", "the text encoder CLIP ViT-L");
-  require_file(options.transformer.t5xxl, "t5xxl", "the text encoder T5 v1.1 XXL");
-  require_file(options.transformer.ae, "ae", "the autoencoder");
-  if (is_chroma && !options.transformer.apply_t5_attn_mask) {
-    throw UsageError("--model_type chroma needs --apply_t5_attn_mask: the model was trained with it");
-  }
+  require_flux_parts(transformer);
 }
 
 void add_sd3_options(TrainNetworkOptions& options, OptionTable& table) {
@@ -130,7 +120,7 @@ void add_lumina_options(TrainNetworkOptions& options, OptionTable& table) {
 
 void check_lumina(TrainNetworkOptions& options, std::vector<Remark>& remarks) {
   check_flow(options, remarks);
-  require_file(options.transformer.ae, "ae", "the autoencoder");
+  require_file(options.transformer.ae, "--ae", "the autoencoder");
 }
 
 const TrainCommand& train_command(std::string_view name) {

@@ -160,8 +160,11 @@ def differences(found, expected, noise):
     if not loss <= LOSS_TOLERANCE:
         problems.append(f"losses {found['loss']}\nexpected {expected['loss']}")
     for tag, values in expected["lr"].items():
-        if not all(math.isclose(a, b, rel_tol=1e-5) for a, b in zip(found["lr"].get(tag, [math.nan]), values, strict=False)):
+        ours = found["lr"].get(tag, [])
+        if len(ours) != len(values) or not all(math.isclose(a, b, rel_tol=1e-5) for a, b in zip(ours, values)):
             problems.append(f"{tag}: {found['lr'].get(tag)}, expected {values}")
+    if found["tags"] != expected["tags"]:
+        problems.append(f"TensorBoard tags {found['tags']}, expected {expected['tags']}")
     if found["tensors"].keys() != expected["tensors"].keys():
         problems.append(f"keys: {sorted(found['tensors'].keys() ^ expected['tensors'].keys())[:6]} on one side only")
     worst, where, squares, norms = 0.0, "", 0.0, 0.0

@@ -11,6 +11,7 @@
 #include "families/load_denoiser.h"
 #include "families/sd/sd_config.h"
 #include "families/sd/sd_name_map.h"
+#include "families/text/clip_text_rows.h"
 #include "families/vae_file.h"
 #include "nn/parameter_scope.h"
 
@@ -34,7 +35,8 @@ class SdFamily : public ModelFamily {
       vae_file_ = std::move(vae.tensors);
       config_.vae = vae.config;
     }
-    if (request_.tokenizer_folder) load_tokenizer(*request_.tokenizer_folder);
+    tokenizer_ = load_clip_tokenizer(config_.is_v2 ? "stabilityai/stable-diffusion-2" : kClipLId,
+                                     request_.tokenizer_folder, builtin_tokenizer());
     const int layers = static_cast<int>(config_.text.num_layers);
     if (request_.clip_skip && (*request_.clip_skip < 1 || *request_.clip_skip > layers)) {
       throw UsageError(fmt::format("--clip_skip {}: expected 1 to {}, the number of the text encoder's layers",
@@ -153,14 +155,7 @@ class SdFamily : public ModelFamily {
     return config_.is_v2 ? open_clip_name_map(static_cast<int>(config_.text.num_layers)) : clip_l_name_map();
   }
 
-  // A cached tokenizer of the user's goes before the built-in table.
-  void load_tokenizer(const fs::path& cache) {
-    const std::string id = config_.is_v2 ? "stabilityai_stable-diffusion-2" : "openai_clip-vit-large-patch14";
-    if (fs::exists(cache / id / "vocab.json")) tokenizer_.emplace(ClipTokenizer::from_folder(cache / id));
-  }
-
-  const ClipTokenizer& tokenizer() const {
-    if (tokenizer_) return *tokenizer_;
+  const ClipTokenizer& builtin_tokenizer() const {
     if (!config_.is_v2) return ClipTokenizer::builtin();
     return request_.reference_quirks ? ClipTokenizer::builtin_sd2_quirk() : ClipTokenizer::builtin_sd2();
   }
@@ -177,7 +172,7 @@ class SdFamily : public ModelFamily {
 
   at::Tensor encode_captions(const std::vector<std::string>& captions) const {
     const auto prompts =
-        tokenize_captions(tokenizer(), captions, request_.max_token_length, request_.weighted_captions);
+        tokenize_captions(*tokenizer_, captions, request_.max_token_length, request_.weighted_captions);
     at::Tensor states = join_rows(text_states(stack_ids(prompts)));
     if (request_.weighted_captions) {
       const at::Tensor weights = join_rows(stack_weights(prompts).unsqueeze(-1)).to(states.device());
@@ -190,7 +185,7 @@ class SdFamily : public ModelFamily {
   at::Tensor encode_sample_prompts(const std::vector<std::string>& texts) const {
     DT_CHECK(!texts.empty() && texts.size() <= 2, "a prompt and perhaps a negative one");
     const auto negative = texts.size() > 1 ? std::optional<std::string_view>(texts[1]) : std::nullopt;
-    auto tokens = tokenize_sample_prompt(tokenizer(), texts[0], negative, tokenizer().pad_id());
+    auto tokens = tokenize_sample_prompt(*tokenizer_, texts[0], negative, tokenizer_->pad_id());
     std::vector<PromptTokens> prompts = {std::move(tokens.prompt)};
     if (tokens.negative) prompts.push_back(std::move(*tokens.negative));
     const at::Tensor states = text_states(stack_ids(prompts)).flatten(1, 2);  // [B, 77 n, d]
@@ -205,7 +200,7 @@ class SdFamily : public ModelFamily {
   std::shared_ptr<const TensorSource> checkpoint_, vae_file_;
   ModelRequest request_;
   SdConfig config_;
-  std::optional<ClipTokenizer> tokenizer_;
+  std::shared_ptr<const ClipTokenizer> tokenizer_;
   std::unique_ptr<ClipText> text_;
   std::unique_ptr<AutoencoderKL> vae_;
   std::unique_ptr<UNet> unet_;

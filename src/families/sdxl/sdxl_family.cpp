@@ -10,6 +10,7 @@
 #include "families/sd/sd_name_map.h"
 #include "families/sdxl/sdxl_targets.h"
 #include "families/target_names.h"
+#include "families/text/clip_text_rows.h"
 #include "families/vae_file.h"
 #include "nn/functional.h"
 #include "nn/parameter_scope.h"
@@ -30,10 +31,9 @@ class SdxlFamily : public ModelFamily {
       vae_file_ = std::move(vae.tensors);
       config_.vae = vae.config;
     }
-    if (request_.tokenizer_folder) {
-      load_tokenizer(*request_.tokenizer_folder / "openai_clip-vit-large-patch14", tokenizer1_);
-      load_tokenizer(*request_.tokenizer_folder / "laion_CLIP-ViT-bigG-14-laion2B-39B-b160k", tokenizer2_);
-    }
+    tokenizer1_ = load_clip_tokenizer(kClipLId, request_.tokenizer_folder);
+    // The second one pads with "!" (id 0), whatever its files say, and takes a "!" in a prompt for the word.
+    tokenizer2_ = load_clip_tokenizer(kClipGId, request_.tokenizer_folder, ClipTokenizer::builtin_sd2());
     info_ = make_info();
   }
 
@@ -41,9 +41,9 @@ class SdxlFamily : public ModelFamily {
     DT_CHECK(is_loaded(Component::text_encoders), "the text encoders are loaded");
     // Pictures read weights in brackets; captions do where it is asked for.
     const bool weighted = request_.weighted_captions || batch.use == TextBatch::Use::sample_prompt;
-    const auto prompts1 = tokenize_captions(tokenizer1(), batch.texts, request_.max_token_length, weighted);
+    const auto prompts1 = tokenize_captions(*tokenizer1_, batch.texts, request_.max_token_length, weighted);
     const auto& texts2 = batch.second_texts.empty() ? batch.texts : batch.second_texts;
-    const auto prompts2 = tokenize_captions(tokenizer2(), texts2, request_.max_token_length, weighted);
+    const auto prompts2 = tokenize_captions(*tokenizer2_, texts2, request_.max_token_length, weighted);
     const at::Tensor ids1 = stack_ids(prompts1).to(request_.device), ids2 = stack_ids(prompts2).to(request_.device);
     check_vocabulary(ids1, config_.text1, checkpoint_->path());
     check_vocabulary(ids2, config_.text2, checkpoint_->path());
@@ -54,7 +54,7 @@ class SdxlFamily : public ModelFamily {
     at::Tensor last = states2.back().view({ids2.size(0), ids2.size(1), ids2.size(2), -1}).select(1, 0);
     return {{kStates1, weigh(as_text(states1.back(), ids1), prompts1, weighted)},
             {kStates2, weigh(as_text(states2[states2.size() - 2], ids2), prompts2, weighted)},
-            {kPool, text2_->pool(last, ids2.select(1, 0), tokenizer2().eos_id())}};
+            {kPool, text2_->pool(last, ids2.select(1, 0), tokenizer2_->eos_id())}};
   }
 
   at::Tensor encode_latents(const at::Tensor& images) const override {
@@ -173,14 +173,6 @@ class SdxlFamily : public ModelFamily {
                               !request_.reference_quirks);
   }
 
-  // A cached tokenizer of the user's goes before the built-in table. The second one pads with "!" (id 0), whatever its
-  // files say, and takes a "!" in a prompt for the word.
-  static void load_tokenizer(const fs::path& folder, std::optional<ClipTokenizer>& tokenizer) {
-    if (fs::exists(folder / "vocab.json")) tokenizer.emplace(ClipTokenizer::from_folder(folder));
-  }
-  const ClipTokenizer& tokenizer1() const { return tokenizer1_ ? *tokenizer1_ : ClipTokenizer::builtin(); }
-  const ClipTokenizer& tokenizer2() const { return tokenizer2_ ? *tokenizer2_ : ClipTokenizer::builtin_sd2(); }
-
   static at::Tensor rows_of(const at::Tensor& ids) { return ids.view({-1, ids.size(2)}); }
 
   // [B n, 77, d] → [B, 75 n + 2, d]
@@ -202,7 +194,7 @@ class SdxlFamily : public ModelFamily {
   std::shared_ptr<const TensorSource> checkpoint_, vae_file_;
   ModelRequest request_;
   SdxlConfig config_;
-  std::optional<ClipTokenizer> tokenizer1_, tokenizer2_;
+  std::shared_ptr<const ClipTokenizer> tokenizer1_, tokenizer2_;
   std::unique_ptr<ClipText> text1_, text2_;
   std::unique_ptr<AutoencoderKL> vae_;
   std::unique_ptr<UNet> unet_;

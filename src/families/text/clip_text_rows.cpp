@@ -11,13 +11,14 @@
 namespace difftune {
 
 std::shared_ptr<const ClipTokenizer> load_clip_tokenizer(const std::string& id,
-                                                         const std::optional<fs::path>& tokenizer_cache) {
+                                                         const std::optional<fs::path>& tokenizer_cache,
+                                                         const ClipTokenizer& builtin) {
   std::string folder = id;
   std::replace(folder.begin(), folder.end(), '/', '_');
   if (tokenizer_cache && fs::exists(*tokenizer_cache / folder / "vocab.json")) {
     return std::make_shared<const ClipTokenizer>(ClipTokenizer::from_folder(*tokenizer_cache / folder));
   }
-  return {std::shared_ptr<void>(), &ClipTokenizer::builtin()};
+  return {std::shared_ptr<void>(), &builtin};
 }
 
 TokenTensors tokenize_clip_rows(const ClipTokenizer& tokenizer, const std::vector<std::string>& texts, int32_t pad_id) {

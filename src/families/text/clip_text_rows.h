@@ -14,9 +14,10 @@
 
 namespace difftune {
 
-// The tokenizer of CLIP in --tokenizer_cache_dir, under the model's id with "_" for "/", else the built-in one.
+// The tokenizer of CLIP in --tokenizer_cache_dir, under the model's id with "_" for "/", else a built-in one.
 std::shared_ptr<const ClipTokenizer> load_clip_tokenizer(const std::string& id,
-                                                         const std::optional<fs::path>& tokenizer_cache);
+                                                         const std::optional<fs::path>& tokenizer_cache,
+                                                         const ClipTokenizer& builtin = ClipTokenizer::builtin());
 inline constexpr const char *kClipLId = "openai/clip-vit-large-patch14",
                             *kClipGId = "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k";
 

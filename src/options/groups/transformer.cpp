@@ -1,5 +1,6 @@
 #include "options/groups/transformer.h"
 
+#include "base/error.h"
 #include "options/option_table.h"
 
 namespace difftune {
@@ -18,6 +19,20 @@ void describe_blocks_to_swap(TransformerOptions& options, OptionTable& table) {
             "Blocks whose weights wait in main memory while others compute on a GPU; on the CPU their pages are read "
             "from the file ahead.",
             {.unit = "blocks", .minimum = 0});
+}
+
+void require_file(const std::optional<std::string>& file, const char* option, const char* what) {
+  if (!file) throw UsageError(fmt::format("{} is missing: the file with {}", option, what));
+}
+
+void require_flux_parts(const TransformerOptions& options) {
+  const bool is_chroma = options.model_type == "chroma";
+  if (!is_chroma) require_file(options.clip_l, "--clip_l", "the text encoder CLIP ViT-L");
+  require_file(options.t5xxl, "--t5xxl", "the text encoder T5 v1.1 XXL");
+  require_file(options.ae, "--ae", "the autoencoder");
+  if (is_chroma && !options.apply_t5_attn_mask) {
+    throw UsageError("--model_type chroma needs --apply_t5_attn_mask: the model was trained with it");
+  }
 }
 
 void describe_flux(TransformerOptions& options, OptionTable& table) {

@@ -40,6 +40,10 @@ struct TransformerOptions {
 
 // --blocks_to_swap, which the groups of whole families below include.
 void describe_blocks_to_swap(TransformerOptions& options, OptionTable& table);
+// Throws UsageError where `option`, which names the file with `what`, is not given.
+void require_file(const std::optional<std::string>& file, const char* option, const char* what);
+// Throws UsageError where an option that names a part of FLUX.1 or Chroma is missing, or Chroma's mask.
+void require_flux_parts(const TransformerOptions& options);
 void describe_flux(TransformerOptions& options, OptionTable& table);
 void describe_sd3(TransformerOptions& options, OptionTable& table);
 void describe_lumina(TransformerOptions& options, OptionTable& table);
