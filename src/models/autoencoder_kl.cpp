@@ -9,6 +9,7 @@
 
 #include <optional>
 
+#include "nn/attention.h"
 #include "nn/functional.h"
 
 namespace difftune {

@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "nn/attention.h"
 #include "nn/checkpoint.h"
 #include "nn/functional.h"
 

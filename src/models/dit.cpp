@@ -7,10 +7,10 @@
 #include <ATen/ops/native_layer_norm_backward.h>
 #include <ATen/ops/nonzero.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "base/error.h"
+#include "nn/attention.h"
 #include "nn/functional.h"
 
 namespace difftune::dit {
@@ -66,8 +66,7 @@ std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t num_parts, int6
 }
 
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask) {
-  const auto seen = mask.defined() ? std::optional<at::Tensor>(mask) : std::nullopt;
-  return at::scaled_dot_product_attention(q, k, v, seen).transpose(1, 2).flatten(2);
+  return nn::attention_of_heads(q, k, v, mask).transpose(1, 2).flatten(2);
 }
 
 at::Tensor gelu_tanh(const at::Tensor& x) { return at::gelu(x, "tanh"); }

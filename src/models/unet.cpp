@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "nn/attention.h"
 #include "nn/functional.h"
 #include "nn/geglu.h"
 

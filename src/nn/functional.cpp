@@ -6,7 +6,6 @@
 #include <ATen/ops/cos.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/sin.h>
@@ -20,17 +19,6 @@ at::Tensor silu(const at::Tensor& x) { return at::silu(x); }
 at::Tensor gelu(const at::Tensor& x) { return at::gelu(x); }
 
 at::Tensor quick_gelu(const at::Tensor& x) { return x * at::sigmoid(x * 1.702); }
-
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t num_heads,
-                     const at::Tensor& mask, bool is_causal) {
-  const auto heads_first = [num_heads](const at::Tensor& x) {  // [B, heads, N, d]
-    return x.view({x.size(0), x.size(1), num_heads, x.size(2) / num_heads}).transpose(1, 2);
-  };
-  const auto bias = mask.defined() ? std::optional<at::Tensor>(mask) : std::nullopt;
-  const at::Tensor out =
-      at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(v), bias, 0.0, is_causal);
-  return out.transpose(1, 2).reshape(q.sizes());
-}
 
 at::Tensor timestep_embedding(const at::Tensor& timesteps, int64_t size) {
   const int64_t half = size / 2;

@@ -1,6 +1,7 @@
 #include "nn/panel.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 #include "nn/lanes_avx512.h"
@@ -31,11 +32,12 @@ void transpose_plain(const PanelSource& from, int64_t k, int64_t num_k, int64_t 
 constexpr int64_t kBytesAhead = 256;
 
 // The transpose of a 16x16 block, in registers: pairs, quadruples, then the four 128-bit lanes.
-DT_AVX512 void transpose_avx512(const PanelSource& from, int64_t k, int64_t n, float* to, int64_t to_stride) {
+DT_AVX512 void transpose_avx512(const PanelSource& from, int64_t k, int64_t n, float* to, int64_t to_stride,
+                                bool prefetches = true) {
   __m512 a[16], b[16];
   for (int i = 0; i < 16; ++i) {
     const char* row = element(from, k, n + i);
-    _mm_prefetch(row + kBytesAhead, _MM_HINT_T0);
+    if (prefetches) _mm_prefetch(row + kBytesAhead, _MM_HINT_T0);
     a[i] = load_lanes(row, from.dtype);
   }
   for (int i = 0; i < 16; i += 2) {
@@ -87,32 +89,85 @@ DT_AVX512 __m256i upper_halves(__m512 values) {
   return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(values), 16));
 }
 
-// Two rows of values side by side: n of the first, n of the second.
+// Up to 16 values, and zeros behind them.
+DT_AVX512 __m512 load_some_lanes(const char* from, c10::ScalarType dtype, int64_t count) {
+  if (count == kBlock) return load_lanes(from, dtype);
+  alignas(64) char values[kBlock * sizeof(float)] = {};
+  std::memcpy(values, from, static_cast<size_t>(count) * c10::elementSize(dtype));
+  return load_lanes(values, dtype);
+}
+
+// Two rows of values side by side: n of the first, n of the second. A row without a second one is paired with zeros.
 DT_AVX512 void interleave_rows_avx512(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n,
                                       int64_t num_n, c10::BFloat16* to) {
   const auto element_bytes = static_cast<int64_t>(c10::elementSize(from.dtype));
   const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xFFFF0000));
   for (int64_t k = 0; k < num_k; k += 2) {
-    const char *first = element(from, first_k + k, first_n), *second = element(from, first_k + k + 1, first_n);
+    const bool has_second = k + 1 < num_k;
+    const char* first = element(from, first_k + k, first_n);
+    const char* second = has_second ? first + from.k_stride * element_bytes : first;
+    const __m512i kept = has_second ? upper : _mm512_setzero_si512();
     prefetch_row(first + kRowsAhead * from.k_stride * element_bytes, num_n * element_bytes);
     prefetch_row(second + kRowsAhead * from.k_stride * element_bytes, num_n * element_bytes);
-    for (int64_t n = 0; n < num_n; n += kBlock) {
+    int64_t n = 0;
+    for (; n + kBlock <= num_n; n += kBlock) {
       const __m512i low = _mm512_castps_si512(load_lanes(first + n * element_bytes, from.dtype));
       const __m512i high = _mm512_castps_si512(load_lanes(second + n * element_bytes, from.dtype));
       _mm512_storeu_si512(to + k * num_n + 2 * n,
-                          _mm512_or_si512(_mm512_srli_epi32(low, 16), _mm512_and_si512(high, upper)));
+                          _mm512_or_si512(_mm512_srli_epi32(low, 16), _mm512_and_si512(high, kept)));
     }
+    if (n == num_n) continue;
+    const __m512i low = _mm512_castps_si512(load_some_lanes(first + n * element_bytes, from.dtype, num_n - n));
+    const __m512i high = _mm512_castps_si512(load_some_lanes(second + n * element_bytes, from.dtype, num_n - n));
+    _mm512_mask_storeu_epi32(to + k * num_n + 2 * n, static_cast<__mmask16>((1U << (num_n - n)) - 1),
+                             _mm512_or_si512(_mm512_srli_epi32(low, 16), _mm512_and_si512(high, kept)));
   }
 }
 
-// 16 rows of 32 values as bf16, to[row * 32 + k].
-DT_AVX512 void bfloat16_block_avx512(const PanelSource& from, int64_t k, int64_t n, c10::BFloat16* to) {
+constexpr int64_t kPairBlock = 2 * kBlock;
+
+// Up to 16 rows of up to 32 values as bf16, to[row * 32 + k]; zeros elsewhere.
+DT_AVX512 void bfloat16_block_avx512(const PanelSource& from, int64_t k, int64_t num_k, int64_t n, int64_t num_n,
+                                     c10::BFloat16* to) {
   const auto element_bytes = static_cast<int64_t>(c10::elementSize(from.dtype));
+  const int64_t num_low = std::min(num_k, kBlock), num_high = num_k - num_low;
   for (int64_t i = 0; i < kBlock; ++i) {
-    const char* row = element(from, k, n + i);
-    auto* target = reinterpret_cast<__m256i*>(to + i * 2 * kBlock);
-    _mm256_storeu_si256(target, upper_halves(load_lanes(row, from.dtype)));
-    _mm256_storeu_si256(target + 1, upper_halves(load_lanes(row + kBlock * element_bytes, from.dtype)));
+    auto* target = reinterpret_cast<__m256i*>(to + i * kPairBlock);
+    const char* row = element(from, k, n + std::min(i, num_n - 1));
+    const int64_t low = i < num_n ? num_low : 0, high = i < num_n ? num_high : 0;
+    _mm256_storeu_si256(target, upper_halves(load_some_lanes(row, from.dtype, low)));
+    _mm256_storeu_si256(target + 1, upper_halves(load_some_lanes(row + num_low * element_bytes, from.dtype, high)));
+  }
+}
+
+// Pairs of adjacent values of the rows of a weight become pairs of rows: a pair is moved as one value of fp32.
+DT_AVX512 void transpose_pairs_avx512(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n,
+                                      int64_t num_n, c10::BFloat16* to) {
+  const bool is_in_place = from.dtype == at::kBFloat16 && from.n_stride % 2 == 0;
+  c10::BFloat16 block[kBlock * kPairBlock];
+  float pairs[kBlock * kBlock];
+  const PanelSource pairs_of_block{block, at::kFloat, 1, kBlock};
+  for (int64_t k = 0; k < num_k; k += kPairBlock) {
+    const int64_t rows = std::min(kPairBlock, num_k - k);
+    for (int64_t n = 0; n < num_n; n += kBlock) {
+      const int64_t columns = std::min(kBlock, num_n - n);
+      auto* target = reinterpret_cast<float*>(to + k * num_n) + n;
+      const bool is_whole = rows == kPairBlock && columns == kBlock;
+      if (is_whole && is_in_place) {
+        const PanelSource in_place{element(from, first_k + k, first_n), at::kFloat, 1, from.n_stride / 2};
+        transpose_avx512(in_place, 0, n, target, num_n);
+        continue;
+      }
+      bfloat16_block_avx512(from, first_k + k, rows, first_n + n, columns, block);
+      if (is_whole) {
+        transpose_avx512(pairs_of_block, 0, 0, target, num_n, /*prefetches=*/false);
+        continue;
+      }
+      transpose_avx512(pairs_of_block, 0, 0, pairs, kBlock, /*prefetches=*/false);
+      for (int64_t i = 0; i < (rows + 1) / 2; ++i) {
+        std::memcpy(target + i * num_n, pairs + i * kBlock, static_cast<size_t>(columns) * sizeof(float));
+      }
+    }
   }
 }
 
@@ -120,10 +175,10 @@ bool has_avx512() { return __builtin_cpu_supports("avx512f") != 0; }
 
 #else
 
-void transpose_avx512(const PanelSource&, int64_t, int64_t, float*, int64_t) {}
+void transpose_avx512(const PanelSource&, int64_t, int64_t, float*, int64_t, bool = true) {}
 void widen_rows_avx512(const PanelSource&, int64_t, int64_t, int64_t, int64_t, float*) {}
 void interleave_rows_avx512(const PanelSource&, int64_t, int64_t, int64_t, int64_t, c10::BFloat16*) {}
-void bfloat16_block_avx512(const PanelSource&, int64_t, int64_t, c10::BFloat16*) {}
+void transpose_pairs_avx512(const PanelSource&, int64_t, int64_t, int64_t, int64_t, c10::BFloat16*) {}
 bool has_avx512() { return false; }
 
 #endif
@@ -171,31 +226,14 @@ void pack_panel(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t
 
 void pack_panel(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n, int64_t num_n,
                 c10::BFloat16* to) {
-  DT_CHECK(num_k % 2 == 0, "an even number of rows");
-  const bool in_registers = has_avx512() && num_n % kBlock == 0;
-  if (in_registers && from.n_stride == 1) return interleave_rows_avx512(from, first_k, num_k, first_n, num_n, to);
-  int64_t done = 0;
-  if (in_registers) {
-    // A pair of bf16 values is moved as one value of fp32.
-    c10::BFloat16 block[kBlock * 2 * kBlock];
-    const PanelSource pairs_of_block{block, at::kFloat, 1, kBlock};
-    for (; done + 2 * kBlock <= num_k; done += 2 * kBlock) {
-      for (int64_t n = 0; n < num_n; n += kBlock) {
-        auto* target = reinterpret_cast<float*>(to + done * num_n) + n;
-        if (from.dtype == at::kBFloat16 && from.n_stride % 2 == 0) {
-          const PanelSource pairs{element(from, first_k + done, first_n), at::kFloat, 1, from.n_stride / 2};
-          transpose_avx512(pairs, 0, n, target, num_n);
-        } else {
-          bfloat16_block_avx512(from, first_k + done, first_n + n, block);
-          transpose_avx512(pairs_of_block, 0, 0, target, num_n);
-        }
-      }
-    }
+  if (has_avx512()) {
+    return from.n_stride == 1 ? interleave_rows_avx512(from, first_k, num_k, first_n, num_n, to)
+                              : transpose_pairs_avx512(from, first_k, num_k, first_n, num_n, to);
   }
-  for (int64_t k = done; k < num_k; ++k) {
+  for (int64_t k = 0; k < num_k + num_k % 2; ++k) {
     for (int64_t n = 0; n < num_n; ++n) {
       float value = 0;
-      widen_row(from.dtype, element(from, first_k + k, first_n + n), &value, 1);
+      if (k < num_k) widen_row(from.dtype, element(from, first_k + k, first_n + n), &value, 1);
       to[(k / 2 * num_n + n) * 2 + k % 2] = value;
     }
   }

@@ -25,7 +25,7 @@ struct PanelSource {
 void pack_panel(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n, int64_t num_n, float* to);
 
 // The same in bf16, with rows in pairs as the processor's bf16 instructions take them: to[(k / 2 × num_n + n) × 2 + k %
-// 2]. num_k is even. For weights in bf16 or float8_e4m3fn, which bf16 holds exactly.
+// 2]; an odd last row is paired with zeros. For values in bf16 or float8_e4m3fn, which bf16 holds exactly.
 void pack_panel(const PanelSource& from, int64_t first_k, int64_t num_k, int64_t first_n, int64_t num_n,
                 c10::BFloat16* to);
 

@@ -32,22 +32,19 @@ void multiply_panel(ConstRows a, ConstRows b, Rows c, int64_t num_rows, int64_t 
                               c.data, /*is_vnni=*/false);
 }
 
-void end_multiplying() { at::native::cpublas::brgemm_release(/*is_vnni=*/false); }
-
-namespace {
-
-void multiply_block(ConstRows a, ConstRows b, Rows c, int64_t num_rows, int64_t num_k, int64_t num_columns,
-                    bool accumulates) {
-  multiply_panel(a, b, c, num_rows, num_k, num_columns, accumulates);
-}
-void multiply_block(RowsOf<const c10::BFloat16> a, RowsOf<const c10::BFloat16> b, Rows c, int64_t num_rows,
+void multiply_panel(RowsOf<const c10::BFloat16> a, RowsOf<const c10::BFloat16> b, Rows c, int64_t num_rows,
                     int64_t num_k, int64_t num_columns, bool accumulates) {
   at::native::cpublas::brgemm(num_rows, num_columns, num_k, a.stride, b.stride, c.stride, accumulates, a.data, b.data,
                               c.data, /*is_vnni=*/true);
 }
 
+void end_multiplying() { at::native::cpublas::brgemm_release(/*is_vnni=*/false); }
+void end_multiplying_pairs() { at::native::cpublas::brgemm_release(/*is_vnni=*/true); }
+
+namespace {
+
 void end_blocks(const float*) { end_multiplying(); }
-void end_blocks(const c10::BFloat16*) { at::native::cpublas::brgemm_release(/*is_vnni=*/true); }
+void end_blocks(const c10::BFloat16*) { end_multiplying_pairs(); }
 
 // Columns [first_n, first_n + count) of Σ terms + start into c, whose data is that of the first of these columns.
 template <typename Value>
@@ -64,7 +61,7 @@ void multiply_terms(std::span<const Term<Value>> terms, Rows c, int64_t num_rows
       const int64_t count_k = std::min(kPanelK, num_k - k);
       pack_panel(b, k, count_k, first_n, count, panel);
       for (int64_t row = 0; row < num_rows; row += kRowBlock) {
-        multiply_block(RowsOf<const Value>{a.data + row * a.stride + k, a.stride}, RowsOf<const Value>{panel, count},
+        multiply_panel(RowsOf<const Value>{a.data + row * a.stride + k, a.stride}, RowsOf<const Value>{panel, count},
                        {c.data + row * c.stride, c.stride}, std::min(kRowBlock, num_rows - row), count_k, count,
                        accumulates);
       }

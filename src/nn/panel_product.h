@@ -24,8 +24,13 @@ using ConstRows = RowsOf<const float>;
 void multiply_panel(ConstRows a, ConstRows b, Rows c, int64_t num_rows, int64_t num_k, int64_t num_columns,
                     bool accumulates);
 
-// Hands the processor's matrix unit back; call at the end of a task that multiplied.
+// The same in bf16, for a panel with rows in pairs (see pack_panel) and an even num_k.
+void multiply_panel(RowsOf<const c10::BFloat16> a, RowsOf<const c10::BFloat16> b, Rows c, int64_t num_rows,
+                    int64_t num_k, int64_t num_columns, bool accumulates);
+
+// Hand the processor's matrix unit back; call at the end of a task that multiplied in fp32, or in bf16.
 void end_multiplying();
+void end_multiplying_pairs();
 
 // a [M, K] · B, a summand of a product. For bf16 values K is even and B is in bf16 or float8.
 template <typename Value>
