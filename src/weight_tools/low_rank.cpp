@@ -25,8 +25,6 @@ namespace {
 constexpr double kTolerance = 1e-3;
 // Squared singular values are known to this share of their sum.
 constexpr double kRounding = 1e-7;
-// Up to this size LAPACK takes milliseconds.
-constexpr int64_t kSmallSide = 384;
 
 at::Tensor random_normal(int64_t rows, int64_t columns, uint64_t seed) {
   return at::randn({rows, columns}, at::detail::createCPUGenerator(seed), at::TensorOptions().dtype(at::kFloat));

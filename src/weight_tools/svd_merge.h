@@ -8,7 +8,7 @@ namespace difftune {
 struct SvdMergeRules {
   int64_t rank = 4, conv_rank = 4;  // conv_rank for kernels larger than 1x1
   MergeRules merge;
-  bool exact = false;  // LAPACK's SVD of the whole sum, whose signs clamping then follows
+  bool exact = false;  // LAPACK's SVD of every sum
   c10::ScalarType save_dtype = c10::ScalarType::Float;
 };
 
