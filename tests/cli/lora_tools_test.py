@@ -1,15 +1,18 @@
 """The commands that merge, resize and extract LoRAs, on checkpoints of a few tensors: results worked out by hand, and
 what they say of bad input."""
 
+import json
 import resource
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import harness
 from harness import DIFFTUNE
 from weight_files import Tensor, change, lora, normal, pack, product, unpack
 
+LYCORIS = Path(__file__).resolve().parent.parent / "data" / "weight_tools" / "lycoris.json"
 UNET, TEXT = "model.diffusion_model.", "cond_stage_model.transformer.text_model.encoder.layers.0."
 # An SD 1.x checkpoint: one level with attention, one without, and a text encoder of one layer.
 SD1 = {
@@ -245,6 +248,25 @@ class MergeTest(ToolTest):
                 self.assertEqual(set(unpack(self.result)[0]), set(self.base))
         self.done(*words[1:])  # takes away what the killed ones left
         self.assertEqual([path for path in self.files() if "tmp" in path.name], [])
+
+
+class LycorisTest(ToolTest):
+    def test_merges_as_lycoris_does(self):
+        def tensor(stored):
+            return Tensor(stored["shape"], stored["values"])
+
+        for name, case in json.loads(LYCORIS.read_text()).items():
+            weight, merged = tensor(case["weight"]), tensor(case["merged"])
+            module = TO_Q if len(weight.shape) == 2 else CONV
+            key = KEY_OF[module]
+            checkpoint = self.write("base.safetensors", pack(self.base | {key: weight}))
+            with self.subTest(name):
+                file = self.write(f"{name}.safetensors",
+                                  pack({f"{module}.{part}": tensor(values) for part, values in case["parts"].items()}))
+                self.done("merge_lora", "--sd_model", checkpoint, "--models", file, "--ratios", case["strength"],
+                          "--save_to", self.result)
+                self.assert_rows(unpack(self.result)[0][key].rows(), merged.rows(),
+                                 tolerance=2e-6 * max(abs(value) for value in merged.values))
 
 
 class CombineTest(ToolTest):
