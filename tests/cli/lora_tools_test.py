@@ -10,7 +10,7 @@ from pathlib import Path
 
 import harness
 from harness import DIFFTUNE
-from weight_files import Tensor, change, lora, normal, pack, product, unpack
+from weight_files import Tensor, bf16, change, lora, normal, pack, product, unpack
 
 LYCORIS = Path(__file__).resolve().parent.parent / "data" / "weight_tools" / "lycoris.json"
 UNET, TEXT = "model.diffusion_model.", "cond_stage_model.transformer.text_model.encoder.layers.0."
@@ -99,6 +99,16 @@ class MergeTest(ToolTest):
         written, _ = unpack(self.result)
         self.assertEqual({name: tensor.dtype for name, tensor in written.items() if tensor.dtype != "F16"},
                          {"alphas_cumprod": "F32"})
+
+    def test_sums_in_bf16(self):
+        # Each step is rounded; the ratio is not.
+        tensors = lora({TO_Q: (4, 4)}, rank=1, alpha=0.5)
+        file = self.write("one.safetensors", pack(tensors))
+        self.done(*self.merge("--models", file, "--ratios", "0.7", "--precision", "bf16", "--save_precision", "float"))
+        up, down = ([bf16(v) for v in tensors[f"{TO_Q}.lora_{name}.weight"].values] for name in ("up", "down"))
+        expected = [[bf16(bf16(weight) + bf16(bf16(bf16(u * d) * 0.7) * 0.5)) for weight, d in zip(row, down)]
+                    for row, u in zip(self.base[KEY_OF[TO_Q]].rows(), up)]
+        self.assert_rows(unpack(self.result)[0][KEY_OF[TO_Q]].rows(), expected, tolerance=0)
 
     def test_names_of_other_programs(self):
         down, up = self.lora[f"{TO_Q}.lora_down.weight"], self.lora[f"{TO_Q}.lora_up.weight"]
