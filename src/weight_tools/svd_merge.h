@@ -12,8 +12,9 @@ struct SvdMergeRules {
   c10::ScalarType save_dtype = c10::ScalarType::Float;
 };
 
-// The sum of the changes, each times its ratio, truncated. Without `exact` it is never formed: its factors stand side
-// by side. The largest percent of the values is clamped, as sd-scripts does. Alphas are the ranks, as integers.
+// The sum of the changes, each times its ratio, truncated: by the factors, side by side, with the signs that LAPACK
+// gives the sum (lapack_signs.h), or by LAPACK where these are not told. The largest percent of the values is clamped,
+// as sd-scripts does. Alphas are the ranks, as integers.
 std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const SvdMergeRules& rules);
 
 // The quantile of the signed values, which sd-scripts clamps to, depends on the signs of the singular vectors, which no
