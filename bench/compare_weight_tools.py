@@ -3,10 +3,10 @@
 processors, largest memory.
 
     compare_weight_tools.py --sd_scripts FOLDER --work FOLDER [--python PYTHON] [--difftune PROGRAM]
-        [--checkpoint SD1 --tuned SD1_TUNED] [--lora LORA --other_lora LORA] [--flux FLUX --flux_lora LORA] [CASE ...]
+        [--checkpoint SD1 --tuned SD1_TUNED] [--lora LORA --other_lora LORA] [--flux FLUX --flux_lora LORA] [--runs N] [--sd_scripts_runs N] [CASE ...]
 
-PYTHON is one that sd-scripts runs with. A case whose files are not given is left out. Outputs go to --work and are
-removed. Standard library only."""
+PYTHON is one that sd-scripts runs with. A case whose files are not given is left out. The run of median time is shown.
+Outputs go to --work and are removed. Standard library only."""
 
 import argparse
 import os
@@ -44,6 +44,11 @@ def measure(words, environment=None):
     return time.monotonic() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
+def median(words, num_runs, environment=None):
+    """measure() of the run with the median of times on the clock."""
+    return sorted(measure(words, environment) for _ in range(num_runs))[num_runs // 2]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("sd_scripts", "work"):
@@ -52,6 +57,8 @@ def main():
     parser.add_argument("--difftune", default="build/difftune")
     for name in ("checkpoint", "tuned", "flux", "flux_lora", "lora", "other_lora"):
         parser.add_argument(f"--{name}")
+    parser.add_argument("--runs", type=int, default=3, help="of difftune")
+    parser.add_argument("--sd_scripts_runs", type=int, help="of sd-scripts; as many without it")
     parser.add_argument("case", nargs="*", help="cases to run; all without it")
     a = parser.parse_args()
     environment = os.environ | {"PYTHONPATH": f"{a.sd_scripts}:{a.sd_scripts / 'networks'}", "CUDA_VISIBLE_DEVICES": ""}
@@ -61,8 +68,9 @@ def main():
             continue
         output = a.work / f"{case}.safetensors"
         words = [*words, "--save_to", output]
-        ours = measure([a.difftune, command, *words])
-        theirs = measure([a.python, a.sd_scripts / "networks" / f"{command}.py", *words], environment)
+        ours = median([a.difftune, command, *words], a.runs)
+        theirs = median([a.python, a.sd_scripts / "networks" / f"{command}.py", *words], a.sd_scripts_runs or a.runs,
+                        environment)
         output.unlink()
         for name, (clock, processors, memory) in (("difftune", ours), ("sd-scripts", theirs)):
             print(f"{case:12} {name:10} {clock:8.1f} {processors:16.1f} {memory:8.0f}")

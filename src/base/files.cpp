@@ -18,6 +18,9 @@ namespace {
 
 std::string errno_text() { return std::strerror(errno); }
 
+// Left alone, the kernel begins to write a file of gigabytes to the disk when it is complete.
+constexpr uint64_t kBytesPerTransfer = 16 << 20;
+
 constexpr std::string_view kTemporarySuffix = ".difftune-tmp";
 
 fs::path temporary_beside(const fs::path& path) {
@@ -54,7 +57,7 @@ void write_all(int fd, const void* data, size_t num_bytes, const fs::path& path)
 std::string read_file(const fs::path& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail("{}: cannot be read ({})", path.string(), errno_text());
-  struct stat info{};
+  struct stat info {};
   if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
     close(fd);
     fail("{}: is a folder, expected a file", path.string());
@@ -91,7 +94,15 @@ AtomicFile::~AtomicFile() {
   }
 }
 
-void AtomicFile::write(const void* data, size_t num_bytes) { write_all(fd_, data, num_bytes, path_); }
+void AtomicFile::write(const void* data, size_t num_bytes) {
+  write_all(fd_, data, num_bytes, path_);
+  num_written_ += num_bytes;
+  if (num_written_ - num_on_the_way_ < kBytesPerTransfer) return;
+  // Starts the transfer and does not wait for it. A failure is no harm: commit() syncs everything.
+  sync_file_range(fd_, static_cast<off_t>(num_on_the_way_), static_cast<off_t>(num_written_ - num_on_the_way_),
+                  SYNC_FILE_RANGE_WRITE);
+  num_on_the_way_ = num_written_;
+}
 
 void AtomicFile::write_at(uint64_t offset, const void* data, size_t num_bytes) {
   if (pwrite(fd_, data, num_bytes, static_cast<off_t>(offset)) != static_cast<ssize_t>(num_bytes)) {
@@ -189,7 +200,7 @@ void require_writable_folder(const fs::path& folder, std::string_view option) {
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) fail("{}: cannot be read ({})", path.string(), errno_text());
-  struct stat info{};
+  struct stat info {};
   if (fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
     close(fd);
     fail("{}: is a folder, expected a file", path.string());

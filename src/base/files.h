@@ -25,6 +25,7 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
+  // The disk gets large files while they are written, so that commit() has little to wait for.
   void write(const void* data, size_t num_bytes);
   void write(std::string_view data) { write(data.data(), data.size()); }
   // Overwrites bytes already written, e.g. a header whose hashes are known last.
@@ -34,6 +35,7 @@ class AtomicFile {
  private:
   fs::path path_, temporary_;
   int fd_ = -1;
+  uint64_t num_written_ = 0, num_on_the_way_ = 0;  // bytes: given to the kernel, and of these sent to the disk
 };
 
 void write_file_atomically(const fs::path& path, std::string_view content);

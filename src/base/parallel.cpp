@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -31,6 +32,13 @@ void parallel_for(size_t count, const std::function<void(size_t)>& work, size_t 
   run();
   for (auto& thread : threads) thread.join();
   if (error) std::rethrow_exception(error);
+}
+
+std::vector<size_t> largest_first(size_t count, const std::function<int64_t(size_t)>& size) {
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return size(a) > size(b); });
+  return order;
 }
 
 }  // namespace difftune

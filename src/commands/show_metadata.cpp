@@ -37,11 +37,19 @@ CommandPage page() {
           .example = "difftune show_metadata --model lora.safetensors"};
 }
 
+// Deeper texts are no metadata, and printing them would exhaust the stack.
+constexpr int kMaxDepth = 100;
+
 // A text that holds a JSON object or list, e.g. ss_tag_frequency, as what it holds.
 nlohmann::json unpacked(const std::string& text) {
   if (text.starts_with('{') || text.starts_with('[')) {
-    nlohmann::json value = nlohmann::json::parse(text, nullptr, false);
-    if (!value.is_discarded()) return value;
+    bool is_too_deep = false;
+    const auto limit_depth = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+      is_too_deep |= depth > kMaxDepth;
+      return depth <= kMaxDepth;
+    };
+    nlohmann::json value = nlohmann::json::parse(text, limit_depth, /*allow_exceptions=*/false);
+    if (!value.is_discarded() && !is_too_deep) return value;
   }
   return text;
 }

@@ -168,8 +168,9 @@ WeightChange read_change(const AdapterFile& file, const AdapterModule& module, i
 
 void add_low_rank(const WeightChange& change, double ratio, int64_t first_row, at::Tensor weight) {
   at::Tensor product = at::mm(change.up.narrow(0, first_row, weight.size(0)), change.down);
-  if (ratio != 1) product.mul_(ratio);
-  if (change.scale != 1) product.mul_(change.scale);
+  // Not mul_(), which rounds a number to the tensor's precision first.
+  if (ratio != 1) product = product * ratio;
+  if (change.scale != 1) product = product * change.scale;
   weight.add_(product);
 }
 
@@ -184,7 +185,7 @@ void apply_change(const WeightChange& change, double ratio, at::Tensor weight) {
   }
   if (!change.magnitude.defined()) {
     if (change.up.defined()) return add_low_rank(change, ratio, 0, matrix);
-    matrix.add_((change.whole * ratio).mul_(change.scale));
+    matrix.add_(change.whole * ratio * change.scale);
     return;
   }
   // DoRA: direction and norm are changed apart; a ratio leads from the old weight to the new one.
@@ -195,7 +196,7 @@ void apply_change(const WeightChange& change, double ratio, at::Tensor weight) {
   at::Tensor target;
   const at::Tensor norms = norms_like(change.magnitude, changed, target);
   changed.mul_(target / (norms + 1.1920929e-07));  // LyCORIS keeps the division from zero like this
-  matrix.add_((changed.flatten(1) - matrix).mul_(ratio));
+  matrix.add_((changed.flatten(1) - matrix) * ratio);
 }
 
 }  // namespace difftune

@@ -13,6 +13,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "families/lora_targets.h"
+#include "weight_tools/lapack_signs.h"
 #include "weight_tools/low_rank.h"
 #include "weight_tools/svd_merge.h"
 
@@ -73,11 +74,7 @@ class Extraction {
     }
     result.num_modules = wanted_.size();
     result.tensors.resize(3 * wanted_.size());
-    // Large layers first, so that no thread is left with one at the end.
-    std::vector<size_t> order(wanted_.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return num_values(*wanted_[a]) > num_values(*wanted_[b]); });
+    const auto order = largest_first(wanted_.size(), [&](size_t i) { return num_values(*wanted_[i]); });
     Progress progress("extracting", static_cast<int64_t>(wanted_.size()), "layers");
     std::mutex mutex;
     const size_t threads = std::min<size_t>(kMaxThreads, std::max(1u, std::thread::hardware_concurrency()));
@@ -150,9 +147,9 @@ class Extraction {
     const int64_t rank = std::min({wanted, shape[0], shape[1]});
     const at::Tensor matrix = diff.flatten(1);
     LeadingSvd found = leading_svd(matrix, rank, /*seed=*/i, rules_.exact);
+    const bool has_signs = found.is_exact || (rules_.clamp_quantile < 1 && take_lapack_signs(matrix, found.svd));
     at::Tensor up = found.svd.u * found.svd.s, down = found.svd.vh;
-    clamp_to_quantile(up, down, rules_.clamp_quantile,
-                      found.is_exact ? VectorSigns::as_lapack : VectorSigns::arbitrary);
+    clamp_to_quantile(up, down, rules_.clamp_quantile, has_signs ? VectorSigns::as_lapack : VectorSigns::arbitrary);
     std::vector<int64_t> down_shape = shape, up_shape = {shape[0], rank};
     down_shape[0] = rank;
     if (is_conv) up_shape.insert(up_shape.end(), {1, 1});

@@ -21,12 +21,10 @@
 namespace difftune {
 namespace {
 
-// The error that ends the iteration, relative to the norm of the truncated matrix.
+// What ends the iteration: the squared error is known to be at most 1 + this times the smallest possible.
 constexpr double kTolerance = 1e-3;
-// Below this gap between neighbouring singular values (relative, squared) the vectors are hardly defined.
-constexpr double kSmallestGap = 2e-3;
-// Up to this size LAPACK takes milliseconds.
-constexpr int64_t kSmallSide = 384;
+// Squared singular values are known to this share of their sum.
+constexpr double kRounding = 1e-7;
 
 at::Tensor random_normal(int64_t rows, int64_t columns, uint64_t seed) {
   return at::randn({rows, columns}, at::detail::createCPUGenerator(seed), at::TensorOptions().dtype(at::kFloat));
@@ -63,43 +61,39 @@ class Basis {
   int64_t size_ = 0;
 };
 
-// The Ritz values and vectors of the bidiagonal block matrix, and how far they are from A's.
+// The Ritz values and vectors of the bidiagonal block matrix.
 struct Ritz {
-  at::Tensor p, s, q;      // B = p diag(s) q
-  double error = 0;        // of the truncated matrix, relative to its norm
-  double residual_sq = 0;  // sum of the squared residuals of the left vectors
+  at::Tensor p, s, q;  // B = p diag(s) q
+  double kept = 0;     // sum of the first squares
+  double missed = 0;   // at most this much more is in the first squares of A's singular values
 };
 
+// A^T u - s v of a Ritz triple has the norm r, while A v = s u: A^T A v is off by s r. Such an eigenvalue moves by s r
+// at most, and by (s r)^2 / gap where the next one is known to be farther away (Kato and Temple).
 Ritz solve(const at::Tensor& b, const at::Tensor& last_coupling, int64_t rank) {
   Ritz ritz;
   std::tie(ritz.p, ritz.s, ritz.q) = at::linalg_svd(b, /*full_matrices=*/false);
-  const int64_t block = last_coupling.size(0);
-  const at::Tensor tail = ritz.p.narrow(0, ritz.p.size(0) - block, block).narrow(1, 0, rank);
+  const int64_t block = last_coupling.size(0), count = std::min(rank + 1, b.size(0));
+  const at::Tensor tail = ritz.p.narrow(0, ritz.p.size(0) - block, block).narrow(1, 0, count);
   const at::Tensor residuals =
       at::linalg_vector_norm(at::mm(last_coupling, tail), 2, at::IntArrayRef{0}).to(at::kDouble).contiguous();
   const at::Tensor values = ritz.s.to(at::kDouble).contiguous();
   const double* s = values.const_data_ptr<double>();
   const double* r = residuals.const_data_ptr<double>();
-  const double next = values.size(0) > rank ? s[rank] * s[rank] : 0;
-  double error = 0, total = 0;
+  const double next = count > rank ? s[rank] * s[rank] + s[rank] * r[rank] : 0;
   for (int64_t i = 0; i < rank; ++i) {
-    const double square = s[i] * s[i];
-    const double gap = std::max(square - next, kSmallestGap * square);
-    // An angle of residual / gap of the Gram matrix turns the term of norm s.
-    const double turned = gap > 0 ? s[i] * std::min(1.0, s[i] * r[i] / gap) : 0;
-    error += 2 * turned * turned;
-    total += square;
-    ritz.residual_sq += r[i] * r[i];
+    const double shift = s[i] * r[i], gap = s[i] * s[i] - next;
+    ritz.kept += s[i] * s[i];
+    ritz.missed += gap > shift ? shift * shift / gap : shift;
   }
-  ritz.error = total > 0 ? std::sqrt(error / total) : 0;
   return ritz;
 }
 
-// When to look again: from how fast the error fell.
-int64_t steps_to_next_check(double error, double previous_error, int64_t steps_between) {
-  if (previous_error <= error || previous_error == 0) return 2;
-  const double rate = std::log(previous_error / error) / static_cast<double>(steps_between);
-  return std::clamp<int64_t>(static_cast<int64_t>(std::ceil(std::log(error / kTolerance) / rate)), 1, 8);
+// When to look again: from how fast what is missed fell.
+int64_t steps_to_next_check(double missed, double previous, double allowed, int64_t steps_between) {
+  if (previous <= missed || previous == 0) return 1;
+  const double rate = std::log(previous / missed) / static_cast<double>(steps_between);
+  return std::clamp<int64_t>(static_cast<int64_t>(std::ceil(std::log(missed / allowed) / rate)), 1, 8);
 }
 
 LeadingSvd by_lapack(const at::Tensor& matrix, int64_t rank, double norm_sq) {
@@ -142,7 +136,7 @@ LeadingSvd leading_svd(const at::Tensor& matrix, int64_t rank, uint64_t seed, bo
   right.append(random_normal(block, n, seed));
   at::Tensor coupling;  // A^T U_j = V_j R_j^T + V_{j+1} coupling
   int64_t next_check = rank + 2 * block, checked_at = 0;
-  double previous_error = 0;
+  double previous = 0;
   while (left.size() < max_size) {
     const int64_t at = left.size();
     const at::Tensor r = left.append(at::mm(right.last(block), matrix.t()));
@@ -156,20 +150,18 @@ LeadingSvd leading_svd(const at::Tensor& matrix, int64_t rank, uint64_t seed, bo
     if (!is_used_up && size < next_check && size + block <= max_size) continue;
 
     const Ritz ritz = solve(b.narrow(0, 0, size).narrow(1, 0, size), coupling, rank);
-    if (ritz.error <= kTolerance) {
+    const double lost = std::max(norm_sq - ritz.kept, kRounding * norm_sq), allowed = kTolerance * lost;
+    if (ritz.missed <= allowed || is_used_up) {
       LeadingSvd result;
       result.svd.u = at::mm(left.all().t(), ritz.p.narrow(1, 0, rank));
       result.svd.s = ritz.s.narrow(0, 0, rank).contiguous();
       result.svd.vh = at::mm(ritz.q.narrow(0, 0, rank), right.all().narrow(0, 0, size));
-      const double lost = std::max(0.0, norm_sq - squared_norm(result.svd.s));
-      result.residual = std::sqrt(lost / norm_sq);
-      // What is below the rounding of the norm is no error of the truncation.
-      const double rounding = 1e-10 * norm_sq;
-      if (lost > rounding) result.excess = std::sqrt(lost / std::max(rounding, lost - ritz.residual_sq));
+      result.residual = std::sqrt(std::max(0.0, norm_sq - ritz.kept) / norm_sq);
+      result.excess = std::sqrt(lost / (lost - std::min(ritz.missed, allowed)));
       return result;
     }
-    next_check = size + block * steps_to_next_check(ritz.error, previous_error, (size - checked_at) / block);
-    previous_error = ritz.error;
+    next_check = size + block * steps_to_next_check(ritz.missed, previous, allowed, (size - checked_at) / block);
+    previous = ritz.missed;
     checked_at = size;
   }
   return by_lapack(matrix, rank, norm_sq);

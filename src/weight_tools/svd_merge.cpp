@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/progress.h"
+#include "weight_tools/lapack_signs.h"
 #include "weight_tools/low_rank.h"
 
 namespace difftune {
@@ -66,10 +67,20 @@ TruncatedSvd thin_svd(const Sum& sum) {
   return svd_of_product(at::cat(ups, 1), at::cat(downs, 0));
 }
 
-// By LAPACK. The signs of vectors hang on the last bits, so the sum is made in the order of sd-scripts.
-TruncatedSvd full_svd(const Sum& sum, int64_t rank) {
+// In the order of sd-scripts: the signs that LAPACK gives singular vectors can hang on the last bits.
+at::Tensor whole(const Sum& sum) {
   at::Tensor weight = at::zeros({sum.changes[0].up.size(0), sum.changes[0].down.size(1)}, at::kFloat);
   for (size_t i = 0; i < sum.changes.size(); ++i) add_low_rank(sum.changes[i], sum.ratios[i], 0, weight);
+  return weight;
+}
+
+// By LAPACK where its signs are not told otherwise.
+TruncatedSvd svd_with_lapack_signs(const Sum& sum, int64_t rank, bool exact) {
+  const at::Tensor weight = whole(sum);
+  if (!exact && std::min(weight.size(0), weight.size(1)) > kSmallSide) {
+    TruncatedSvd svd = thin_svd(sum);
+    if (svd.rank() >= rank && take_lapack_signs(weight, svd = truncated(svd, rank))) return svd;
+  }
   return exact_svd(weight, rank);
 }
 
@@ -99,19 +110,17 @@ std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const 
 
   std::vector<NamedTensor> tensors(sums.size() * 3);
   Progress progress("merging", static_cast<int64_t>(sums.size()), "modules");
-  parallel_for(sums.size(), [&](size_t i) {
+  const auto order = largest_first(
+      sums.size(), [&](size_t i) { return sums[i].changes[0].up.size(0) * sums[i].changes[0].down.size(1); });
+  parallel_for(sums.size(), [&](size_t k) {
+    const size_t i = order[k];
     const Sum& sum = sums[i];
     const int64_t num_rows = sum.changes[0].up.size(0);
     const int64_t wanted = sum.has_kernel() ? rules.conv_rank : rules.rank;
     const int64_t rank = std::min({wanted, sum.down_shape[1], num_rows});
-    TruncatedSvd svd = rules.exact ? full_svd(sum, rank) : thin_svd(sum);
-    if (rank > svd.rank()) {
-      extend_with_zeros(svd, rank, /*seed=*/i);
-    } else {
-      svd = truncated(svd, rank);
-    }
+    const TruncatedSvd svd = svd_with_lapack_signs(sum, rank, rules.exact);
     at::Tensor new_up = svd.u * svd.s, new_down = svd.vh;
-    clamp_to_quantile(new_up, new_down, kClampQuantile, rules.exact ? VectorSigns::as_lapack : VectorSigns::arbitrary);
+    clamp_to_quantile(new_up, new_down, kClampQuantile, VectorSigns::as_lapack);
     std::vector<int64_t> down_shape = sum.down_shape, up_shape = {num_rows, rank};
     down_shape[0] = rank;
     if (sum.is_conv()) up_shape.insert(up_shape.end(), {1, 1});

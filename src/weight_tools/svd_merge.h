@@ -8,12 +8,13 @@ namespace difftune {
 struct SvdMergeRules {
   int64_t rank = 4, conv_rank = 4;  // conv_rank for kernels larger than 1x1
   MergeRules merge;
-  bool exact = false;  // LAPACK's SVD of the whole sum, whose signs clamping then follows
+  bool exact = false;  // LAPACK's SVD of every sum
   c10::ScalarType save_dtype = c10::ScalarType::Float;
 };
 
-// The sum of the changes, each times its ratio, truncated. Without `exact` it is never formed: its factors stand side
-// by side. The largest percent of the values is clamped, as sd-scripts does. Alphas are the ranks, as integers.
+// The sum of the changes, each times its ratio, truncated: by the factors, side by side, with the signs that LAPACK
+// gives the sum (lapack_signs.h), or by LAPACK where these are not told. The largest percent of the values is clamped,
+// as sd-scripts does. Alphas are the ranks, as integers.
 std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const SvdMergeRules& rules);
 
 // The quantile of the signed values, which sd-scripts clamps to, depends on the signs of the singular vectors, which no

@@ -276,8 +276,18 @@ class InspectTest(ToolTest):
         self.assertEqual(facts["metadata"], {"ss_tag_frequency": {"a": {"cat": 2}}, "ss_b": "\u00e9"})
         self.assertEqual((facts["num_tensors"], facts["num_parameters"]), (2, 5))
         self.assertEqual(facts["tensors_by_dtype"], {"float32": 2})
+        self.assertEqual(facts["num_bytes"], os.path.getsize(self.lora))
+        self.assertEqual(facts["kind"], "a LoRA, not a checkpoint")
         bare = self.tensors("bare.safetensors", {"a": ([1], 0.0)})
+        facts = json.loads(self.assert_done("show_metadata", "--model", bare, "--json").stdout)
+        self.assertEqual(facts["metadata"], {})
         self.assertIn("No metadata found", self.assert_done("show_metadata", "--model", bare).stderr)
+
+    def test_metadata_that_only_looks_like_json(self):
+        texts = {"ss_half": '{"a": 1', "ss_nan": "[NaN]", "ss_deep": "[" * 100000 + "]" * 100000}
+        odd = self.tensors("odd.safetensors", {"a": ([1], 0.0)}, texts)
+        facts = json.loads(self.assert_done("show_metadata", "--model", odd, "--json").stdout)
+        self.assertEqual(facts["metadata"], texts)
 
     def test_bad_input(self):
         page = self.write("page.safetensors", b"<!doctype html><html></html>")

@@ -1,15 +1,18 @@
 """The commands that merge, resize and extract LoRAs, on checkpoints of a few tensors: results worked out by hand, and
 what they say of bad input."""
 
+import json
 import resource
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import harness
 from harness import DIFFTUNE
-from weight_files import Tensor, change, lora, normal, pack, product, unpack
+from weight_files import Tensor, bf16, change, lora, normal, pack, product, unpack
 
+LYCORIS = Path(__file__).resolve().parent.parent / "data" / "weight_tools" / "lycoris.json"
 UNET, TEXT = "model.diffusion_model.", "cond_stage_model.transformer.text_model.encoder.layers.0."
 # An SD 1.x checkpoint: one level with attention, one without, and a text encoder of one layer.
 SD1 = {
@@ -96,6 +99,16 @@ class MergeTest(ToolTest):
         written, _ = unpack(self.result)
         self.assertEqual({name: tensor.dtype for name, tensor in written.items() if tensor.dtype != "F16"},
                          {"alphas_cumprod": "F32"})
+
+    def test_sums_in_bf16(self):
+        # Each step is rounded; the ratio is not.
+        tensors = lora({TO_Q: (4, 4)}, rank=1, alpha=0.5)
+        file = self.write("one.safetensors", pack(tensors))
+        self.done(*self.merge("--models", file, "--ratios", "0.7", "--precision", "bf16", "--save_precision", "float"))
+        up, down = ([bf16(v) for v in tensors[f"{TO_Q}.lora_{name}.weight"].values] for name in ("up", "down"))
+        expected = [[bf16(bf16(weight) + bf16(bf16(bf16(u * d) * 0.7) * 0.5)) for weight, d in zip(row, down)]
+                    for row, u in zip(self.base[KEY_OF[TO_Q]].rows(), up)]
+        self.assert_rows(unpack(self.result)[0][KEY_OF[TO_Q]].rows(), expected, tolerance=0)
 
     def test_names_of_other_programs(self):
         down, up = self.lora[f"{TO_Q}.lora_down.weight"], self.lora[f"{TO_Q}.lora_up.weight"]
@@ -245,6 +258,25 @@ class MergeTest(ToolTest):
                 self.assertEqual(set(unpack(self.result)[0]), set(self.base))
         self.done(*words[1:])  # takes away what the killed ones left
         self.assertEqual([path for path in self.files() if "tmp" in path.name], [])
+
+
+class LycorisTest(ToolTest):
+    def test_merges_as_lycoris_does(self):
+        def tensor(stored):
+            return Tensor(stored["shape"], stored["values"])
+
+        for name, case in json.loads(LYCORIS.read_text()).items():
+            weight, merged = tensor(case["weight"]), tensor(case["merged"])
+            module = TO_Q if len(weight.shape) == 2 else CONV
+            key = KEY_OF[module]
+            checkpoint = self.write("base.safetensors", pack(self.base | {key: weight}))
+            with self.subTest(name):
+                file = self.write(f"{name}.safetensors",
+                                  pack({f"{module}.{part}": tensor(values) for part, values in case["parts"].items()}))
+                self.done("merge_lora", "--sd_model", checkpoint, "--models", file, "--ratios", case["strength"],
+                          "--save_to", self.result)
+                self.assert_rows(unpack(self.result)[0][key].rows(), merged.rows(),
+                                 tolerance=2e-6 * max(abs(value) for value in merged.values))
 
 
 class CombineTest(ToolTest):
@@ -476,6 +508,101 @@ class FluxMergeTest(ToolTest):
         self.refused(words, "--save_to", code=2)
         self.refused((*words, "--save_to", self.result, "--clip_l", self.checkpoint), "--clip_l_save_to", code=2)
         self.refused((*words, "--save_to", self.result, "--save_precision", "fp4"), "--save_precision", "fp4", code=2)
+
+
+MMDIT = "model.diffusion_model."
+SD3 = {
+    f"{MMDIT}x_embedder.proj.weight": [4, 16, 2, 2],
+    f"{MMDIT}context_embedder.weight": [4, 6],
+    f"{MMDIT}joint_blocks.0.context_block.attn.qkv.weight": [12, 4],
+    f"{MMDIT}joint_blocks.0.context_block.mlp.fc1.weight": [16, 4],
+    f"{MMDIT}joint_blocks.0.x_block.attn.qkv.weight": [12, 4],
+    f"{MMDIT}joint_blocks.0.x_block.attn.ln_q.weight": [4],
+    f"{MMDIT}joint_blocks.0.x_block.attn2.qkv.weight": [12, 4],
+    f"{MMDIT}joint_blocks.0.x_block.attn.proj.weight": [4, 4],
+    f"{MMDIT}joint_blocks.0.x_block.mlp.fc2.weight": [4, 16],
+    f"{MMDIT}joint_blocks.0.x_block.adaLN_modulation.1.weight": [24, 4],
+    f"{MMDIT}final_layer.linear.weight": [8, 4],
+    "text_encoders.clip_l.transformer.text_model.encoder.layers.0.self_attn.q_proj.weight": [4, 4],
+    "text_encoders.clip_g.transformer.text_model.encoder.layers.0.mlp.fc1.weight": [8, 4],
+    "text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.weight": [4, 4],
+    "first_stage_model.encoder.conv_out.weight": [8, 4, 3, 3],
+}
+LUMINA = {
+    "x_embedder.weight": [4, 6],
+    "t_embedder.mlp.0.weight": [4, 4],
+    "cap_embedder.0.weight": [6],
+    "cap_embedder.1.weight": [4, 6],
+    "context_refiner.0.attention.qkv.weight": [8, 4],
+    "context_refiner.0.feed_forward.w2.weight": [4, 10],
+    "noise_refiner.0.attention.out.weight": [4, 4],
+    "noise_refiner.0.adaLN_modulation.1.weight": [16, 4],
+    "layers.0.attention.qkv.weight": [8, 4],
+    "layers.0.attention.q_norm.weight": [2],
+    "layers.0.feed_forward.w1.weight": [10, 4],
+    "layers.0.adaLN_modulation.1.weight": [16, 4],
+    "final_layer.linear.weight": [6, 4],
+    "final_layer.adaLN_modulation.1.weight": [4, 4],
+}
+
+
+class DitMergeTest(ToolTest):
+    """SD3 and Lumina, for which sd-scripts has no command: base + ratio x alpha / rank x up . down, worked out here."""
+
+    PREFIXES = {MMDIT: "lora_unet_", "text_encoders.clip_l.transformer.": "lora_te1_",
+                "text_encoders.clip_g.transformer.": "lora_te2_", "text_encoders.t5xxl.transformer.": "lora_te3_"}
+
+    def modules_of(self, layout):
+        """{module as sd-scripts names it: key} of every matrix and kernel but the autoencoder's."""
+        modules = {}
+        for key, shape in layout.items():
+            if len(shape) > 1 and not key.startswith("first_stage_model."):
+                prefix = next((p for p in self.PREFIXES if key.startswith(p)), "")
+                path = key[len(prefix):-len(".weight")].replace(".", "_")
+                modules[self.PREFIXES.get(prefix, "lora_unet_") + path] = key
+        return modules
+
+    def check_merge(self, layout, architecture, num_modules):
+        modules = self.modules_of(layout)
+        self.assertEqual(len(modules), num_modules)
+        base = {name: normal(shape, 500 + i) for i, (name, shape) in enumerate(layout.items())}
+        checkpoint = self.write("dit.safetensors", pack(base))
+        one, two = (lora({module: layout[key] for module, key in modules.items()}, rank=rank, alpha=alpha, seed=seed)
+                    for rank, alpha, seed in ((2, 1.0, 30), (3, 6.0, 70)))
+        files = [self.write(name, pack(tensors)) for name, tensors in (("one.safetensors", one), ("two.safetensors", two))]
+        said = self.done("merge_lora", "--sd_model", checkpoint, "--models", *files, "--ratios", "0.5", "-0.75",
+                         "--save_to", self.result)
+        self.assertEqual(said.count(f"{num_modules} of {num_modules} modules"), 2)
+        written, metadata = unpack(self.result)
+        self.assertEqual(set(written), set(base))
+        for module, key in modules.items():
+            added = [[0.5 * a - 0.75 * b for a, b in zip(*rows)] for rows in zip(change(one, module), change(two, module))]
+            self.assert_merged(written, key, added, base)
+        for key in set(base) - set(modules.values()):
+            self.assertEqual(written[key].shape, base[key].shape)
+            self.assert_rows(written[key].rows(), base[key].rows(), 1e-6)
+        self.assertEqual(metadata["modelspec.architecture"], architecture)
+
+    def test_sd3(self):
+        self.check_merge(SD3, "stable-diffusion-3", 13)
+
+    def test_lumina(self):
+        self.check_merge(LUMINA, "lumina-2", 12)
+
+    def test_parts_of_sd3_as_diffusers_names_them(self):
+        base = {name: normal(shape, 500 + i) for i, (name, shape) in enumerate(SD3.items())}
+        checkpoint = self.write("dit.safetensors", pack(base))
+        for name, path, first in (("attn.to_k", "x_block.attn.qkv", 4), ("attn.add_v_proj", "context_block.attn.qkv", 8),
+                                  ("attn2.to_q", "x_block.attn2.qkv", 0)):
+            with self.subTest(name):
+                down, up = normal([2, 4], 1), normal([4, 2], 2)
+                module, key = f"transformer.transformer_blocks.0.{name}", f"{MMDIT}joint_blocks.0.{path}.weight"
+                file = self.write("peft.safetensors", pack({f"{module}.lora_A.weight": down, f"{module}.lora_B.weight": up}))
+                self.done("merge_lora", "--sd_model", checkpoint, "--models", file, "--ratios", "0.5", "--save_to",
+                          self.result)
+                added = [[0.0] * 4 for _ in range(12)]
+                added[first:first + 4] = product(up, down, 0.5)
+                self.assert_merged(unpack(self.result)[0], key, added, base)
 
 
 class DyloraTest(ToolTest):

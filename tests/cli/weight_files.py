@@ -21,6 +21,13 @@ def normal(shape, seed):
     return Tensor(shape, [round(generator.gauss(0, 1), 3) for _ in range(math.prod(shape))])
 
 
+def bf16(value):
+    """Rounded to 16 bits as bfloat16 has them, to the nearest and then to even."""
+    bits, = struct.unpack("<I", struct.pack("<f", value))
+    bits += 0x7fff + (bits >> 16 & 1)
+    return struct.unpack("<f", struct.pack("<I", bits & 0xffff0000))[0]
+
+
 def product(up, down, scale=1.0):
     """scale × up · down of two tensors, as rows."""
     return [[scale * sum(u * d for u, d in zip(row, column)) for column in zip(*down.rows())] for row in up.rows()]

@@ -49,6 +49,17 @@ TEST_F(Files, ReadWhatWasWritten) {
   EXPECT_THAT(names(), UnorderedElementsAre("f"));
 }
 
+TEST_F(Files, WriteALargeFileInParts) {
+  const std::string part(std::size_t{9} << 20, 'a');
+  AtomicFile file(folder_ / "f");
+  for (int i = 0; i < 5; ++i) file.write(part);  // 45 MiB go to the disk in several transfers
+  file.write_at(0, "header", 6);
+  file.commit();
+  std::string expected(5 * part.size(), 'a');
+  expected.replace(0, 6, "header");
+  EXPECT_TRUE(read_file(folder_ / "f") == expected);
+}
+
 TEST_F(Files, FilesWithoutSizeAreRead) { EXPECT_THAT(read_file("/proc/self/status"), HasSubstr("Pid:")); }
 
 TEST_F(Files, ErrorsNameThePath) {

@@ -47,6 +47,11 @@ TEST(ParallelFor, CallsEachOnce) {
   parallel_for(0, [](size_t) { FAIL(); });
 }
 
+TEST(LargestFirst, KeepsTheOrderOfEqualOnes) {
+  const std::vector<int64_t> sizes = {3, 9, 3, 12};
+  EXPECT_THAT(largest_first(sizes.size(), [&](size_t i) { return sizes[i]; }), testing::ElementsAre(3, 1, 0, 2));
+}
+
 TEST(ParallelFor, AnExceptionStopsTheRest) {
   std::atomic<size_t> calls = 0;
   const auto work = [&](size_t i) {
