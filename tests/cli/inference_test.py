@@ -86,10 +86,16 @@ class Dialogue(PictureTest):
         for part in ("--w 97: expected a multiple of 16: 96 or 112", "unknown flag '--x'", "1 multipliers for 0 LoRAs"):
             self.assertIn(part, result.stderr)
 
-    def test_a_transformer_in_8_bits(self):
-        model = TinyModel(self.folder / "models", "flux")
-        in_8_bits = self.picture(model, "fp8", "--flux_dtype", "fp8")
-        self.assertGreater(largest_difference(self.picture(model, "bf16", "--flux_dtype", "bf16"), in_8_bits), 0)
+    def test_parts_in_8_bits(self):
+        for family, options in (("flux", ("flux_dtype", "clip_l_dtype", "t5xxl_dtype")), ("lumina", ("dtype", "gemma2_dtype"))):
+            model = TinyModel(self.folder / "models", family)
+            for option in options:
+                with self.subTest(family=family, option=option):
+                    pictures = [self.picture(model, f"{family}_{option}_{form}", f"--{option}", form)
+                                for form in ("bf16", "fp8")]
+                    difference = largest_difference(*pictures)
+                    self.assertGreater(difference, 0)
+                    self.assertLess(difference, 128)
 
     def test_sdxl_asks_four_questions(self):
         model = TinyModel(self.folder / "models", "sdxl")
@@ -144,7 +150,7 @@ class Refused(PictureTest):
         self.refused([*words, "--width", "100"], "--width 100: expected a multiple of 16: 96 or 112")
         self.refused([*words, "--dtype", "half"], "--dtype half", "bfloat16", code=2)
         self.refused([*words, "--dtype", "fp16"], "needs a GPU", code=2)
-        self.refused([*words, "--t5xxl_dtype", "fp8"], "--t5xxl_dtype fp8", code=2)
+        self.refused([*words, "--ae_dtype", "fp8"], "--ae_dtype fp8", code=2)
         self.refused([*words, "--guidence", "3"], "--guidance", code=2)
         self.refused([*words, "--steps", "0"], "--steps", code=2)
         self.refused([*words, "--output_dir", "/proc/nowhere"], "--output_dir", "/proc/nowhere")
