@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness import DIFFTUNE, CliTest, main
 from tiny_models import FAMILIES, TinyModel, largest_difference, pixels
+from weight_files import pack
 
 
 def in_8_bits(file):
@@ -197,6 +198,8 @@ class Refused(PictureTest):
         self.refused([*words, "--lora_weights", f"{lora};x"], "number behind the semicolon", code=2)
         self.refused([*words, "--lora_weights", "nowhere.safetensors"], "nowhere.safetensors")
         self.refused([*words, "--lora_weights", self.tiny.folder / "ae.safetensors"], "holds no LoRA")
+        oft = self.write("oft.safetensors", pack({"oft_unet_double_blocks_0_img_mod_lin.oft_blocks": ([4, 2, 2], 0.5)}))
+        self.refused([*words, "--lora_weights", oft], "holds OFT")
 
     def test_values(self):
         words = self.words(self.tiny, "out")
