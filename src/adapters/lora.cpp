@@ -320,8 +320,12 @@ std::map<std::string, std::pair<int64_t, double>> lora_dims(const TensorSource& 
     const int64_t rank = info.shape[0];
     dims[module] = {rank, read_alpha(file, module).value_or(static_cast<double>(rank))};
   }
-  if (dims.empty()) fail("{}: holds no LoRA (no key ends in {})", file.path().string(), kDown);
-  return dims;
+  if (!dims.empty()) return dims;
+  const auto keys = file.keys();
+  if (std::any_of(keys.begin(), keys.end(), [](const auto& key) { return key.find(".oft_blocks") != key.npos; })) {
+    fail("{}: holds OFT, which only the tools that merge into a checkpoint take", file.path().string());
+  }
+  fail("{}: holds no LoRA (no key ends in {})", file.path().string(), kDown);
 }
 
 void draw_unused_initial_values(const TensorSource& file, const std::vector<AdapterTarget>& targets,

@@ -3,8 +3,10 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/optional_path.h"
 #include "commands/minimal_inference.h"
 #include "commands/run_tool.h"
+#include "families/text/text_encoder_reader.h"
 #include "nn/device.h"
 #include "nn/float_type.h"
 #include "options/groups/transformer.h"
@@ -32,21 +34,22 @@ CommandPage page() {
 ModelRequest request_of(const Options& options) {
   ModelRequest request;
   request.device = nn::training_device();
-  const auto type = [&](const char* option, const std::optional<std::string>& name) {
-    return nn::parse_float_type(name ? option : "--dtype", name.value_or(options.dtype), request.device);
+  const auto form = [&](const char* option, const std::optional<std::string>& name) {
+    return parse_weight_form(name ? option : "--dtype", name.value_or(options.dtype), request.device);
   };
   request.checkpoint = options.ckpt_path;
   if (options.clip_l && options.model_type != "chroma") request.clip_l = *options.clip_l;
   request.t5xxl = *options.t5xxl;
   request.autoencoder = *options.ae;
   request.masks_t5 = options.apply_t5_attn_mask;
-  // The transformer's matrices alone can wait in 8 bits; they compute in bfloat16.
-  request.has_fp8_denoiser = options.flux_dtype == "fp8" || options.flux_dtype == "fp8_e4m3fn";
-  request.dtype = request.has_fp8_denoiser ? c10::kBFloat16 : type("--flux_dtype", options.flux_dtype);
-  request.clip_dtype = type("--clip_l_dtype", options.clip_l_dtype);
-  request.t5_dtype = type("--t5xxl_dtype", options.t5xxl_dtype);
-  request.vae_dtype = type("--ae_dtype", options.ae_dtype);
-  if (options.picture.tokenizer_cache_dir) request.tokenizer_folder = *options.picture.tokenizer_cache_dir;
+  const WeightForm transformer = form("--flux_dtype", options.flux_dtype);
+  request.has_fp8_denoiser = transformer.is_fp8;
+  request.dtype = transformer.dtype;
+  request.clip_form = form("--clip_l_dtype", options.clip_l_dtype);
+  request.t5_form = form("--t5xxl_dtype", options.t5xxl_dtype);
+  request.vae_dtype = nn::parse_float_type(options.ae_dtype ? "--ae_dtype" : "--dtype",
+                                           options.ae_dtype.value_or(options.dtype), request.device);
+  request.tokenizer_folder = optional_path(options.picture.tokenizer_cache_dir);
   request.reference_quirks = options.picture.reference_quirks;
   return request;
 }
@@ -75,7 +78,8 @@ int work(Options& options) {
   job.command =
       options.model_type == "chroma" ? "flux_minimal_inference --model_type chroma" : "flux_minimal_inference";
   if (options.picture.reference_quirks) {
-    job.how.noise_dtype = nn::parse_float_type("--dtype", options.dtype, job.request.device);
+    const WeightForm base = parse_weight_form("--dtype", options.dtype, job.request.device);
+    job.how.noise_dtype = base.is_fp8 ? c10::kFloat : base.dtype;
   }
   job.set_prompt = [&](SamplePrompt& prompt, const PictureTraits& traits) { set_prompt(options, prompt, traits); };
   job.ask = [](const SamplePrompt& start, const PictureTraits& traits) {

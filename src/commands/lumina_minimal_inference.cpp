@@ -3,8 +3,10 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/optional_path.h"
 #include "commands/minimal_inference.h"
 #include "commands/run_tool.h"
+#include "families/text/text_encoder_reader.h"
 #include "nn/device.h"
 #include "nn/float_type.h"
 #include "options/inference/lumina_minimal_inference_options.h"
@@ -49,13 +51,15 @@ ModelRequest request_of(const Options& options) {
   request.checkpoint = options.pretrained_model_name_or_path;
   request.gemma2 = options.gemma2_path;
   request.autoencoder = options.ae_path;
-  request.dtype = nn::parse_float_type("--dtype", options.dtype, request.device);
-  request.gemma_dtype = nn::parse_float_type("--gemma2_dtype", options.gemma2_dtype, request.device);
+  const WeightForm transformer = parse_weight_form("--dtype", options.dtype, request.device);
+  request.dtype = transformer.dtype;
+  request.has_fp8_denoiser = transformer.is_fp8;
+  request.gemma_form = parse_weight_form("--gemma2_dtype", options.gemma2_dtype, request.device);
   request.vae_dtype = nn::parse_float_type("--ae_dtype", options.ae_dtype, request.device);
   request.gemma_length = static_cast<int>(options.gemma2_max_token_length);
   request.system_prompt = options.system_prompt;
   request.system_prompt_on_negatives = options.add_system_prompt_to_negative_prompt;
-  if (options.picture.tokenizer_cache_dir) request.tokenizer_folder = *options.picture.tokenizer_cache_dir;
+  request.tokenizer_folder = optional_path(options.picture.tokenizer_cache_dir);
   request.reference_quirks = options.picture.reference_quirks;
   return request;
 }

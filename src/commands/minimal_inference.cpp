@@ -10,7 +10,6 @@
 #include "adapters/lora.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/patient_threads.h"
 #include "base/progress.h"
 #include "families/family_table.h"
 #include "generate/sample_files.h"
@@ -130,7 +129,6 @@ class Session {
 }  // namespace
 
 int run_inference(InferenceJob& job) {
-  let_waiting_threads_sleep();
   nn::use_pooled_memory();
   Session(job).run();
   return 0;

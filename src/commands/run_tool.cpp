@@ -12,12 +12,14 @@
 
 namespace difftune {
 
-bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<const std::string> words) {
+bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<const std::string> words,
+                       void (*prepare)()) {
   const ReadResult read = read_options(table, words);
   if (read.outcome == ReadResult::Outcome::help_wanted) {
     fmt::print("{}", help_text(page, table, terminal_width()));
     return false;
   }
+  prepare();
   for (const Remark& remark : read.remarks) {
     log::write(remark.is_warning ? log::Level::warning : log::Level::info, remark.text);
   }

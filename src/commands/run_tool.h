@@ -4,14 +4,17 @@
 #include <span>
 #include <string>
 
+#include "base/patient_threads.h"
 #include "options/command_page.h"
 #include "options/option_table.h"
 
 namespace difftune {
 
-// Reads `words` into the fields of `table`. Returns false where the call is answered already (--help). Throws
-// UsageError for a bad command line and for a required option that is missing.
-bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<const std::string> words);
+// Reads `words` into the fields of `table`; calls `prepare` before anything is said on them. Returns false where the
+// call is answered already (--help). Throws UsageError for a bad command line and for a required option that is
+// missing.
+bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<const std::string> words,
+                       void (*prepare)());
 
 // The tools that turn files into files give each processor a piece of work of its own (rows, a layer): LibTorch's
 // threads would meet at a barrier after every small operation, which takes minutes on a busy machine.
@@ -19,17 +22,17 @@ void give_each_operation_one_thread();
 
 // Runs a command whose options struct has `OptionTable describe(Options&)`; `work` returns the exit code.
 template <typename Options>
-int run_with_options(const CommandPage& page, std::span<const std::string> words, int (*work)(Options&)) {
+int run_with_options(const CommandPage& page, std::span<const std::string> words, int (*work)(Options&),
+                     void (*prepare)() = let_waiting_threads_sleep) {
   Options options;
   OptionTable table = describe(options);
-  return read_tool_options(page, table, words) ? work(options) : 0;
+  return read_tool_options(page, table, words, prepare) ? work(options) : 0;
 }
 
 // The same for a tool that turns files into files.
 template <typename Options>
 int run_tool(const CommandPage& page, std::span<const std::string> words, int (*work)(Options&)) {
-  give_each_operation_one_thread();
-  return run_with_options(page, words, work);
+  return run_with_options(page, words, work, give_each_operation_one_thread);
 }
 
 // The Markdown of docs/NAME.md.

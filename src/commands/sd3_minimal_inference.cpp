@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/optional_path.h"
 #include "commands/minimal_inference.h"
 #include "commands/run_tool.h"
 #include "nn/device.h"
@@ -33,20 +34,17 @@ ModelRequest request_of(const Options& options) {
   ModelRequest request;
   request.device = nn::training_device();
   request.checkpoint = options.ckpt_path;
-  const auto path = [](const std::optional<std::string>& text) {
-    return text ? std::optional<fs::path>(*text) : std::nullopt;
-  };
-  request.clip_l = path(options.clip_l);
-  request.clip_g = path(options.clip_g);
-  request.t5xxl = path(options.t5xxl);
-  request.vae = path(options.vae);
+  request.clip_l = optional_path(options.clip_l);
+  request.clip_g = optional_path(options.clip_g);
+  request.t5xxl = optional_path(options.t5xxl);
+  request.vae = optional_path(options.vae);
   request.t5_length = static_cast<int>(options.t5xxl_token_length);
   request.masks_clip = options.apply_lg_attn_mask;
   request.masks_t5 = options.apply_t5_attn_mask;
   if (options.bf16) request.dtype = c10::kBFloat16;
   if (options.fp16) request.dtype = nn::parse_float_type("--fp16:", "float16", request.device);
   request.vae_dtype = request.dtype;
-  request.tokenizer_folder = path(options.picture.tokenizer_cache_dir);
+  request.tokenizer_folder = optional_path(options.picture.tokenizer_cache_dir);
   request.reference_quirks = options.picture.reference_quirks;
   return request;
 }

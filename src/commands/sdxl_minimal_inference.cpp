@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/optional_path.h"
 #include "commands/minimal_inference.h"
 #include "commands/run_tool.h"
 #include "nn/device.h"
@@ -26,8 +27,8 @@ CommandPage page() {
 ModelRequest request_of(const Options& options) {
   ModelRequest request;
   request.checkpoint = options.ckpt_path;
-  if (options.vae) request.vae = *options.vae;
-  if (options.picture.tokenizer_cache_dir) request.tokenizer_folder = *options.picture.tokenizer_cache_dir;
+  request.vae = optional_path(options.vae);
+  request.tokenizer_folder = optional_path(options.picture.tokenizer_cache_dir);
   request.device = nn::training_device();
   // As in the reference half precision on a GPU, but for the VAE.
   request.dtype = request.device.is_cpu() ? c10::kFloat : c10::kHalf;

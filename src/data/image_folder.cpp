@@ -8,24 +8,12 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "image/read_image.h"
 
 namespace difftune {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<std::string_view, 7> kExtensions{".png",  ".jpg", ".jpeg", ".webp", ".bmp",
-#ifdef DIFFTUNE_HAS_AVIF
-                                                      ".avif",
-#else
-                                                      "",
-#endif
-#ifdef DIFFTUNE_HAS_JXL
-                                                      ".jxl"
-#else
-                                                      ""
-#endif
-};
 
 std::string with_case(std::string text, int (*convert)(int)) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -33,8 +21,9 @@ std::string with_case(std::string text, int (*convert)(int)) {
   return text;
 }
 
-bool is_image_extension(const std::string& extension) {
-  return !extension.empty() && std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+bool is_readable_image(const fs::path& file) {
+  const auto format = format_of_name(file);
+  return format && is_built_in(*format);
 }
 
 void require_folder(const std::string& folder) {
@@ -66,7 +55,7 @@ Listing read_listing(const std::string& folder) {
     const std::string name = entry.path().filename().string();
     const std::string extension = entry.path().extension().string();
     const std::string lower = with_case(extension, std::tolower);
-    if (!is_image_extension(lower) || !entry.is_regular_file()) continue;
+    if (!is_readable_image(entry.path()) || !entry.is_regular_file()) continue;
     if (name[0] == '.') {
       listing.num_mac_files += name.starts_with("._");
     } else if (extension == lower || extension == with_case(extension, std::toupper)) {

@@ -26,6 +26,12 @@ namespace difftune {
 enum class Component { text_encoders, vae, denoiser };
 inline constexpr int kNumComponents = 3;
 
+// How the weights of one part are kept.
+struct WeightForm {
+  c10::ScalarType dtype = c10::kFloat;  // of its computations
+  bool is_fp8 = false;                  // its matrices are kept in 8 bits (float8_e4m3fn)
+};
+
 // How a command asks for a model. A family that needs more adds its part here.
 struct ModelRequest {
   fs::path checkpoint;          // a single file, or a Diffusers folder
@@ -34,7 +40,7 @@ struct ModelRequest {
   c10::Device device = c10::kCPU;
   c10::ScalarType dtype = c10::kFloat;  // of denoiser and text encoders
   c10::ScalarType vae_dtype = c10::kFloat;
-  std::optional<c10::ScalarType> clip_dtype, t5_dtype, gemma_dtype;  // of single text encoders, else `dtype`
+  std::optional<WeightForm> clip_form, t5_form, gemma_form;  // else by `dtype` and has_fp8_text_encoders
   PredictionType prediction = PredictionType::epsilon;
   int max_token_length = 75;
   std::optional<int> clip_skip;

@@ -31,6 +31,16 @@ Image decode(const EncodedImage& file, bool keep_alpha, const ReadOptions& optio
 
 }  // namespace
 
+bool is_built_in(ImageFormat format) {
+#ifndef DIFFTUNE_HAS_AVIF
+  if (format == ImageFormat::avif) return false;
+#endif
+#ifndef DIFFTUNE_HAS_JXL
+  if (format == ImageFormat::jpeg_xl) return false;
+#endif
+  return true;
+}
+
 ImageInfo read_image_info(const std::filesystem::path& path, ReadOptions options) {
   FileSource source(path);
   ImageInfo info = parse_header(source, path.string());

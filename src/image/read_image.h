@@ -19,6 +19,9 @@ std::string_view name_of(ImageFormat format);
 // the content alone.
 std::optional<ImageFormat> format_of_name(const std::filesystem::path& path);
 
+// Whether this build has the format's decoder.
+bool is_built_in(ImageFormat format);
+
 // What a file's header says. Sizes are those of the picture that read_image() returns.
 struct ImageInfo {
   int width_px = 0, height_px = 0;

@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "data/text_cache.h"
 #include "families/family_table.h"
+#include "families/text/text_encoder_reader.h"
 #include "nn/device.h"
-#include "nn/float_type.h"
 #include "nn/pooled_allocator.h"
 #include "nn/random_state.h"
 #include "train/fill_caches.h"
@@ -18,7 +18,9 @@ namespace {
 std::unique_ptr<ModelFamily> open_for_cache(const CacheOptions& options, CacheCommand command, c10::Device device) {
   ModelRequest request = model_request(options.train, device);
   request.only = command == CacheCommand::latents ? Component::vae : Component::text_encoders;
-  if (options.t5xxl_dtype) request.t5_dtype = nn::parse_float_type("--t5xxl_dtype", *options.t5xxl_dtype, device);
+  if (options.t5xxl_dtype) {
+    request.t5_form = parse_weight_form("--t5xxl_dtype", *options.t5xxl_dtype, device);
+  }
   const std::string_view wanted = train_command_name(options);
   if (const FamilyRow& found = *recognise_model(request.checkpoint).row; found.train_command != wanted) {
     const auto flags = [](std::string_view train_command) {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/optional_path.h"
 
 namespace difftune {
 namespace {
@@ -168,8 +169,8 @@ ModelRequest model_request(const TrainNetworkOptions& options, c10::Device devic
   }
   ModelRequest request;
   request.checkpoint = options.model.pretrained_model_name_or_path;
-  if (options.model.vae) request.vae = *options.model.vae;
-  if (options.model.tokenizer_cache_dir) request.tokenizer_folder = *options.model.tokenizer_cache_dir;
+  request.vae = optional_path(options.model.vae);
+  request.tokenizer_folder = optional_path(options.model.tokenizer_cache_dir);
   request.device = device;
   request.dtype = weight_dtype(options.compute.mixed_precision);
   request.vae_dtype = options.model.no_half_vae ? c10::kFloat : request.dtype;
@@ -178,17 +179,14 @@ ModelRequest model_request(const TrainNetworkOptions& options, c10::Device devic
   if (options.text.clip_skip) request.clip_skip = static_cast<int>(*options.text.clip_skip);
   request.weighted_captions = options.text.weighted_captions;
   const auto& parts = options.transformer;
-  const auto as_path = [](const std::optional<std::string>& text) {
-    return text ? std::optional<fs::path>(*text) : std::nullopt;
-  };
   const auto as_int = [](const std::optional<int64_t>& value) {
     return value ? std::optional<int>(static_cast<int>(*value)) : std::nullopt;
   };
-  request.clip_l = as_path(parts.clip_l);
-  request.clip_g = as_path(parts.clip_g);
-  request.t5xxl = as_path(parts.t5xxl);
-  request.gemma2 = as_path(parts.gemma2);
-  request.autoencoder = as_path(parts.ae);
+  request.clip_l = optional_path(parts.clip_l);
+  request.clip_g = optional_path(parts.clip_g);
+  request.t5xxl = optional_path(parts.t5xxl);
+  request.gemma2 = optional_path(parts.gemma2);
+  request.autoencoder = optional_path(parts.ae);
   request.t5_length = as_int(parts.t5xxl_max_token_length);
   request.gemma_length = as_int(parts.gemma2_max_token_length);
   request.masks_clip = parts.apply_lg_attn_mask;

@@ -1,12 +1,47 @@
 """Pictures of every family with tiny models: by the inference commands, and as samples of a training run."""
 
+import bisect
+import json
 import os
 import signal
+import struct
 import subprocess
 import time
+from pathlib import Path
 
 from harness import DIFFTUNE, CliTest, main
 from tiny_models import FAMILIES, TinyModel, largest_difference, pixels
+from weight_files import pack
+
+
+def in_8_bits(file):
+    """A file in float16 whose layers' matrices are rounded to float8_e4m3fn: stored so, and in float16."""
+    def value(byte):
+        exponent, mantissa = byte >> 3 & 15, byte & 7
+        size = mantissa / 8 * 2**-6 if exponent == 0 else (1 + mantissa / 8) * 2.0**(exponent - 7)
+        return -size if byte & 128 else size
+
+    content = file.read_bytes()
+    begin = 8 + struct.unpack("<Q", content[:8])[0]
+    order = sorted((value(byte), byte) for byte in range(256) if byte & 127 != 127)
+    edges = [(low[0] + high[0]) / 2 for low, high in zip(order, order[1:])]
+    headers, bodies = ({}, {}), (bytearray(), bytearray())
+    for key, entry in json.loads(content[8:begin]).items():
+        raw = content[begin + entry["data_offsets"][0]:begin + entry["data_offsets"][1]]
+        forms = [("F16", raw)] * 2
+        if len(entry["shape"]) == 2 and "embed" not in key and "shared" not in key:
+            nearest = [order[bisect.bisect(edges, v)] for v in struct.unpack(f"<{len(raw) // 2}e", raw)]
+            forms = [("F8_E4M3", bytes(byte for _, byte in nearest)),
+                     ("F16", struct.pack(f"<{len(nearest)}e", *(v for v, _ in nearest)))]
+        for header, body, (dtype, data) in zip(headers, bodies, forms):
+            header[key] = {"dtype": dtype, "shape": entry["shape"], "data_offsets": [len(body), len(body) + len(data)]}
+            body += data
+    files = []
+    for header, body in zip(headers, bodies):
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        files.append(struct.pack("<Q", len(text)) + text + bytes(body))
+    return files
 
 
 class PictureTest(CliTest):
@@ -86,10 +121,35 @@ class Dialogue(PictureTest):
         for part in ("--w 97: expected a multiple of 16: 96 or 112", "unknown flag '--x'", "1 multipliers for 0 LoRAs"):
             self.assertIn(part, result.stderr)
 
-    def test_a_transformer_in_8_bits(self):
-        model = TinyModel(self.folder / "models", "flux")
-        in_8_bits = self.picture(model, "fp8", "--flux_dtype", "fp8")
-        self.assertGreater(largest_difference(self.picture(model, "bf16", "--flux_dtype", "bf16"), in_8_bits), 0)
+    def test_parts_in_8_bits(self):
+        for family, options in (("flux", ("flux_dtype", "clip_l_dtype", "t5xxl_dtype")),
+                                ("lumina", ("dtype", "gemma2_dtype"))):
+            model = TinyModel(self.folder / "models", family)
+            for option in options:
+                with self.subTest(family=family, option=option):
+                    pictures = [self.picture(model, f"{family}_{option}_{form}", f"--{option}", form)
+                                for form in ("bf16", "fp8")]
+                    difference = largest_difference(*pictures)
+                    self.assertGreater(difference, 0)
+                    self.assertLess(difference, 128)
+
+    def test_files_in_8_bits(self):
+        """Layers' matrices in float8 give the picture of the same values in float16, for T5, CLIP and Gemma."""
+        for family, parts in (("flux", ("--t5xxl", "--clip_l")), ("sd3", ("--t5xxl", "--clip_g")),
+                              ("lumina", ("--gemma2_path",))):
+            model = TinyModel(self.folder / "models", family)
+            plain = self.picture(model, f"{family}_plain")
+            for option in parts:
+                with self.subTest(family=family, part=option):
+                    file = Path(model.picture[model.picture.index(option) + 1])
+                    narrow, wide = in_8_bits(file)
+                    pictures = []
+                    for name, content in (("narrow", narrow), ("wide", wide)):
+                        written = self.folder / f"{family}{option}_{name}.safetensors"
+                        written.write_bytes(content)
+                        pictures.append(self.picture(model, f"{family}{option}_{name}", option, written))
+                    self.assertLessEqual(largest_difference(*pictures), 1)
+                    self.assertGreater(largest_difference(pictures[0], plain), 1)
 
     def test_sdxl_asks_four_questions(self):
         model = TinyModel(self.folder / "models", "sdxl")
@@ -138,13 +198,15 @@ class Refused(PictureTest):
         self.refused([*words, "--lora_weights", f"{lora};x"], "number behind the semicolon", code=2)
         self.refused([*words, "--lora_weights", "nowhere.safetensors"], "nowhere.safetensors")
         self.refused([*words, "--lora_weights", self.tiny.folder / "ae.safetensors"], "holds no LoRA")
+        oft = self.write("oft.safetensors", pack({"oft_unet_double_blocks_0_img_mod_lin.oft_blocks": ([4, 2, 2], 0.5)}))
+        self.refused([*words, "--lora_weights", oft], "holds OFT")
 
     def test_values(self):
         words = self.words(self.tiny, "out")
         self.refused([*words, "--width", "100"], "--width 100: expected a multiple of 16: 96 or 112")
         self.refused([*words, "--dtype", "half"], "--dtype half", "bfloat16", code=2)
         self.refused([*words, "--dtype", "fp16"], "needs a GPU", code=2)
-        self.refused([*words, "--t5xxl_dtype", "fp8"], "--t5xxl_dtype fp8", code=2)
+        self.refused([*words, "--ae_dtype", "fp8"], "--ae_dtype fp8", code=2)
         self.refused([*words, "--guidence", "3"], "--guidance", code=2)
         self.refused([*words, "--steps", "0"], "--steps", code=2)
         self.refused([*words, "--output_dir", "/proc/nowhere"], "--output_dir", "/proc/nowhere")

@@ -46,6 +46,13 @@ class PipelinesTest : public testing::Test {
     return request;
   }
 
+  ModelRequest chroma_request() {
+    ModelRequest request = flux_request("chroma");
+    request.clip_l.reset();
+    request.masks_t5 = true;
+    return request;
+  }
+
   ModelRequest sd3_request() {
     ModelRequest request;
     request.checkpoint = file("sd3", {"sd3", "sd3_vae"});
@@ -55,8 +62,10 @@ class PipelinesTest : public testing::Test {
     return request;
   }
 
-  ModelRequest lumina_request() {
+  // Recorded runs differ in the system prompt.
+  ModelRequest lumina_request(const std::string& run) {
     ModelRequest request;
+    request.system_prompt = recorded_run(run).at("system_prompt");
     request.checkpoint = file("lumina");
     request.gemma2 = file("gemma2");
     request.autoencoder = file("ae");
@@ -100,22 +109,36 @@ class PipelinesTest : public testing::Test {
     return prompt;
   }
 
-  static void expect_recorded_picture(const std::string& name, const std::string& command, const ModelRequest& request,
-                                      bool is_sample_of_the_reference = false) {
-    const auto run = recorded_run(name);
-    GenerateOptions how;
-    how.sampler = "euler";
-    how.reference_quirks = is_sample_of_the_reference;
-    PictureMaker maker(open_model(request, command, false), {}, {.how = how});
-    const SamplePrompt prompt = prompt_of(run, maker.family().info().pictures);
-    const at::Tensor latents = maker.make_latents(prompt);
-    const auto recorded = open_weights(kPipelineData / (name + ".safetensors"));
-    const at::Tensor expected = recorded->tensor("latents");
+  static void expect_recorded_latents(const at::Tensor& latents, const TensorSource& recorded) {
+    const at::Tensor expected = recorded.tensor("latents");
     ASSERT_EQ(latents.sizes(), expected.sizes());
     const double error = largest_difference(latents, expected) / expected.abs().max().item<double>();
     RecordProperty("latents_error", std::to_string(error));
     EXPECT_LT(error, 1e-5);
-    expect_same_picture(maker.decode(expected), recorded->tensor("image"));
+  }
+
+  static void expect_recorded_picture(const std::string& name, const std::string& command,
+                                      const ModelRequest& request) {
+    GenerateOptions how;
+    how.sampler = "euler";
+    PictureMaker maker(open_model(request, command, false), {}, {.how = how});
+    const SamplePrompt prompt = prompt_of(recorded_run(name), maker.family().info().pictures);
+    const auto recorded = open_weights(kPipelineData / (name + ".safetensors"));
+    expect_recorded_latents(maker.make_latents(prompt), *recorded);
+    expect_same_picture(maker.decode(recorded->tensor("latents")), recorded->tensor("image"));
+  }
+
+  // What the reference makes, whose departures from the authors the request asks for.
+  static void expect_picture_of_the_reference(const std::string& name, const std::string& command, ModelRequest request,
+                                              c10::ScalarType noise_dtype = at::kFloat) {
+    request.reference_quirks = true;
+    const auto family = open_model(request, command, false);
+    for (const auto part : {Component::text_encoders, Component::denoiser, Component::vae}) family->load(part);
+    const GenerateOptions how{.reference_quirks = true, .noise_dtype = noise_dtype};
+    const SamplePrompt prompt = prompt_of(recorded_run(name), family->info().pictures);
+    const auto recorded = open_weights(kPipelineData / (name + ".safetensors"));
+    expect_recorded_latents(generate_latents(*family, prompt, how), *recorded);
+    expect_same_picture(generate_image(*family, prompt, how), recorded->tensor("image"));
   }
 
   static void expect_same_picture(const Image& image, const at::Tensor& expected) {
@@ -152,30 +175,33 @@ TEST_F(PipelinesTest, flux_schnell) {
 }
 
 TEST_F(PipelinesTest, flux_schnell_as_the_reference_samples_it) {
-  ModelRequest request = flux_request("flux_schnell");
-  request.reference_quirks = true;
-  expect_recorded_picture("flux_schnell_sample", "flux_minimal_inference", request, true);
+  expect_picture_of_the_reference("flux_schnell_sample", "flux_minimal_inference", flux_request("flux_schnell"));
+}
+
+TEST_F(PipelinesTest, flux_dev_with_noise_in_bfloat16_as_the_reference_draws_it) {
+  expect_picture_of_the_reference("flux_dev_noise", "flux_minimal_inference", flux_request("flux_dev"), at::kBFloat16);
 }
 
 TEST_F(PipelinesTest, chroma) {
-  ModelRequest request = flux_request("chroma");
-  request.clip_l.reset();
-  request.masks_t5 = true;
-  expect_recorded_picture("chroma", "flux_minimal_inference --model_type chroma", request);
+  expect_recorded_picture("chroma", "flux_minimal_inference --model_type chroma", chroma_request());
+}
+
+TEST_F(PipelinesTest, chroma_told_a_guidance_as_the_reference_samples_it) {
+  expect_picture_of_the_reference("chroma_sample", "flux_minimal_inference --model_type chroma", chroma_request());
 }
 
 TEST_F(PipelinesTest, sd3) { expect_recorded_picture("sd3", "sd3_minimal_inference", sd3_request()); }
 
 TEST_F(PipelinesTest, lumina) {
-  ModelRequest request = lumina_request();
-  request.system_prompt = recorded_run("lumina").at("system_prompt");
-  expect_recorded_picture("lumina", "lumina_minimal_inference", request);
+  expect_recorded_picture("lumina", "lumina_minimal_inference", lumina_request("lumina"));
 }
 
 TEST_F(PipelinesTest, lumina_with_its_authors_limits_of_guidance) {
-  ModelRequest request = lumina_request();
-  request.system_prompt = recorded_run("lumina_limited").at("system_prompt");
-  expect_recorded_picture("lumina_limited", "lumina_minimal_inference", request);
+  expect_recorded_picture("lumina_limited", "lumina_minimal_inference", lumina_request("lumina_limited"));
+}
+
+TEST_F(PipelinesTest, lumina_decoded_twice_as_the_reference_samples_it) {
+  expect_picture_of_the_reference("lumina_sample", "lumina_minimal_inference", lumina_request("lumina_sample"));
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "diffusion/flow_sampler.h"
 #include "families/autoencoder_part.h"
-#include "families/checkpoint_reader.h"
 #include "families/flux/flux_name_map.h"
 #include "families/flux/flux_targets.h"
 #include "families/load_denoiser.h"
@@ -15,6 +14,7 @@
 #include "families/sd/sd_name_map.h"
 #include "families/target_names.h"
 #include "families/text/flux_text.h"
+#include "families/text/text_encoder_reader.h"
 #include "nn/parameter_scope.h"
 #include "weights/fingerprint.h"
 #include "weights/open_weights.h"
@@ -133,10 +133,12 @@ class FluxFamily : public ModelFamily {
     switch (part) {
       case Component::text_encoders:
         if (!is_chroma_) {
-          clip_ = std::make_unique<ClipText>(clip_config_, *reader(clip_file_, request_.clip_dtype));
+          clip_ = std::make_unique<ClipText>(clip_config_,
+                                             *make_text_encoder_reader(clip_file_, request_, request_.clip_form));
           clip_->set_gradient_checkpointing(checkpoints);
         }
-        t5_ = std::make_unique<T5Encoder>(t5_part_.config, *reader(t5_part_.tensors, request_.t5_dtype));
+        t5_ = std::make_unique<T5Encoder>(t5_part_.config,
+                                          *make_text_encoder_reader(t5_part_.tensors, request_, request_.t5_form));
         t5_->set_gradient_checkpointing(checkpoints);
         break;
       case Component::vae:
@@ -237,12 +239,6 @@ class FluxFamily : public ModelFamily {
     if (config_.has_guidance) traits.guidance = is_chroma_ && !request_.reference_quirks ? 0 : 3.5;
     traits.draws_noise_in_tokens = request_.reference_quirks;
     return traits;
-  }
-
-  std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source,
-                                              std::optional<c10::ScalarType> dtype) const {
-    return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device,
-                                  {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   // Schnell was distilled with 256 tokens.

@@ -6,10 +6,10 @@
 #include "base/error.h"
 #include "diffusion/flow_sampler.h"
 #include "families/autoencoder_part.h"
-#include "families/checkpoint_reader.h"
 #include "families/load_denoiser.h"
 #include "families/lumina/lumina_targets.h"
 #include "families/text/lumina_text.h"
+#include "families/text/text_encoder_reader.h"
 #include "nn/parameter_scope.h"
 #include "weights/fingerprint.h"
 #include "weights/open_weights.h"
@@ -84,7 +84,8 @@ class LuminaFamily : public ModelFamily {
   void read(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        gemma_ = std::make_unique<Gemma2>(gemma_part_.config, *reader(gemma_part_.tensors, request_.gemma_dtype));
+        gemma_ = std::make_unique<Gemma2>(
+            gemma_part_.config, *make_text_encoder_reader(gemma_part_.tensors, request_, request_.gemma_form));
         gemma_->set_gradient_checkpointing(request_.gradient_checkpointing);
         break;
       case Component::vae:
@@ -169,12 +170,6 @@ class LuminaFamily : public ModelFamily {
       traits.sample_scale = kFluxLatents.scale;
     }
     return traits;
-  }
-
-  std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source,
-                                              std::optional<c10::ScalarType> dtype) const {
-    return make_checkpoint_reader(source, dtype.value_or(request_.dtype), request_.device,
-                                  {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   int length() const { return request_.gemma_length.value_or(kDefaultLength); }

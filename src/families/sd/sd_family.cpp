@@ -12,6 +12,7 @@
 #include "families/sd/sd_config.h"
 #include "families/sd/sd_name_map.h"
 #include "families/text/clip_text_rows.h"
+#include "families/text/text_encoder_reader.h"
 #include "families/vae_file.h"
 #include "nn/parameter_scope.h"
 
@@ -90,9 +91,8 @@ class SdFamily : public ModelFamily {
   void read(Component part) override {
     switch (part) {
       case Component::text_encoders: {
-        const auto reader = make_checkpoint_reader(part_of(checkpoint_, text_map()), request_.dtype, request_.device,
-                                                   {.is_fp8 = request_.has_fp8_text_encoders});
-        text_ = std::make_unique<ClipText>(config_.text, *reader);
+        text_ = std::make_unique<ClipText>(config_.text,
+                                           *make_text_encoder_reader(part_of(checkpoint_, text_map()), request_));
         text_->set_gradient_checkpointing(request_.gradient_checkpointing);
         break;
       }

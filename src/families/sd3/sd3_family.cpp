@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "diffusion/flow_sampler.h"
 #include "families/autoencoder_part.h"
-#include "families/checkpoint_reader.h"
 #include "families/checkpoint_shapes.h"
 #include "families/load_denoiser.h"
 #include "families/sd/sd_config.h"
@@ -14,6 +13,7 @@
 #include "families/sd3/sd3_targets.h"
 #include "families/target_names.h"
 #include "families/text/sd3_text.h"
+#include "families/text/text_encoder_reader.h"
 #include "nn/parameter_scope.h"
 #include "nn/random_state.h"
 #include "weights/fingerprint.h"
@@ -97,9 +97,9 @@ class Sd3Family : public ModelFamily {
   void read(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        clip_l_ = std::make_unique<ClipText>(clip_l_config_, *reader(clip_l_file_));
-        clip_g_ = std::make_unique<ClipText>(clip_g_config_, *reader(clip_g_file_));
-        t5_ = std::make_unique<T5Encoder>(t5_part_.config, *reader(t5_part_.tensors));
+        clip_l_ = std::make_unique<ClipText>(clip_l_config_, *make_text_encoder_reader(clip_l_file_, request_));
+        clip_g_ = std::make_unique<ClipText>(clip_g_config_, *make_text_encoder_reader(clip_g_file_, request_));
+        t5_ = std::make_unique<T5Encoder>(t5_part_.config, *make_text_encoder_reader(t5_part_.tensors, request_));
         for (ClipText* clip : {clip_l_.get(), clip_g_.get()}) {
           clip->set_gradient_checkpointing(request_.gradient_checkpointing);
         }
@@ -240,10 +240,6 @@ class Sd3Family : public ModelFamily {
     info.pictures.scales_below_one = true;
     info.pictures.has_samplers = false;
     return info;
-  }
-
-  std::unique_ptr<nn::ParameterReader> reader(const std::shared_ptr<const TensorSource>& source) const {
-    return make_checkpoint_reader(source, request_.dtype, request_.device, {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   int t5_length() const { return request_.t5_length.value_or(256); }

@@ -11,6 +11,7 @@
 #include "families/sdxl/sdxl_targets.h"
 #include "families/target_names.h"
 #include "families/text/clip_text_rows.h"
+#include "families/text/text_encoder_reader.h"
 #include "families/vae_file.h"
 #include "nn/functional.h"
 #include "nn/parameter_scope.h"
@@ -87,8 +88,10 @@ class SdxlFamily : public ModelFamily {
   void read(Component part) override {
     switch (part) {
       case Component::text_encoders:
-        text1_ = std::make_unique<ClipText>(config_.text1, *reader(text1_map()));
-        text2_ = std::make_unique<ClipText>(config_.text2, *reader(text2_map()));
+        text1_ = std::make_unique<ClipText>(config_.text1,
+                                            *make_text_encoder_reader(text1_map().to_model(checkpoint_), request_));
+        text2_ = std::make_unique<ClipText>(config_.text2,
+                                            *make_text_encoder_reader(text2_map().to_model(checkpoint_), request_));
         text1_->set_gradient_checkpointing(request_.gradient_checkpointing);
         text2_->set_gradient_checkpointing(request_.gradient_checkpointing);
         break;
@@ -141,11 +144,6 @@ class SdxlFamily : public ModelFamily {
     if (request_.reference_quirks) info.text_encoder_id += " reference";
     info.text_rates = {{"textencoder", {1, 2}}};
     return info;
-  }
-
-  std::unique_ptr<nn::ParameterReader> reader(const NameMap& map) const {
-    return make_checkpoint_reader(map.to_model(checkpoint_), request_.dtype, request_.device,
-                                  {.is_fp8 = request_.has_fp8_text_encoders});
   }
 
   NameMap single_file_unet_map() const {

@@ -25,7 +25,11 @@ OptionTable describe(FluxMinimalInferenceOptions& options) {
             "Strength of the prompt over the negative prompt; 1 computes no negative prompt.");
   table.add("seed", &options.seed, "Start of the noise; drawn and logged without it.", seed_traits());
   table.group("Precision and memory");
-  table.add("dtype", &options.dtype, "Number format of all parts that have none of their own.", {.metavar = "TYPE"});
+  table.add(
+      "dtype", &options.dtype,
+      "Number format of all parts that have none of their own: bfloat16, float16, float32, or fp8 for matrices that "
+      "are kept in 8 bits and computed with in bfloat16 (the autoencoder has no such form).",
+      {.metavar = "TYPE"});
   table.add("flux_dtype", &options.flux_dtype,
             "Number format of the transformer; with fp8 its matrices are kept in 8 bits and computed with in bfloat16.",
             {.metavar = "TYPE"});

@@ -30,8 +30,12 @@ OptionTable describe(LuminaMinimalInferenceOptions& options) {
   table.add("discrete_flow_shift", &options.discrete_flow_shift, "Shift of the steps towards noise.");
   table.add("seed", &options.seed, "Start of the noise; drawn and logged without it.", seed_traits());
   table.group("Precision and memory");
-  table.add("dtype", &options.dtype, "Number format of the transformer.", {.metavar = "TYPE"});
-  table.add("gemma2_dtype", &options.gemma2_dtype, "Number format of Gemma.", {.metavar = "TYPE"});
+  table.add(
+      "dtype", &options.dtype,
+      "Number format of the transformer: bf16, fp16, float32, or fp8 for matrices that are kept in 8 bits and computed "
+      "with in bfloat16.",
+      {.metavar = "TYPE"});
+  table.add("gemma2_dtype", &options.gemma2_dtype, "Number format of Gemma, the same.", {.metavar = "TYPE"});
   table.add("ae_dtype", &options.ae_dtype, "Number format of the autoencoder.", {.metavar = "TYPE"});
   table.add("device", &options.device, "cpu, cuda or cuda:0; without it the GPU where there is one.",
             {.metavar = "DEVICE"});

@@ -236,32 +236,114 @@ def flux_schnell():
     yield flux("flux_schnell", False, 12, use_dynamic_shifting=False)("flux_schnell", prompts())
 
 
-def flux_schnell_sample():
-    """A sample of the reference during training, by its own model and loop: CLIP with the exact GELU, noise drawn in tokens,
-    the schedule of dev. SD_SCRIPTS names a checkout of 48d368f."""
+def reference_sizes():
+    return dict(in_channels=64, context_in_dim=160, hidden_size=32, mlp_ratio=4.0, num_heads=2, depth=1,
+                depth_single_blocks=2, axes_dim=[4, 6, 6], theta=10_000, qkv_bias=True)
+
+
+def sampled_by_the_reference(model, text, pooled, settings, guidance, noise_dtype=torch.float32, shift=True, **more):
+    """The reference's loop of FLUX, with noise drawn in tokens. SD_SCRIPTS names a checkout of 48d368f."""
+    from library import flux_train_utils, flux_utils
+
+    rows, columns = HEIGHT // 16, WIDTH // 16
+    noise = torch.randn(1, rows * columns, 64, generator=torch.Generator().manual_seed(settings["seed"]), dtype=noise_dtype)
+    with torch.no_grad():
+        return unpack(flux_train_utils.denoise(
+            model.eval(), noise.float(), flux_utils.prepare_img_ids(1, rows, columns), text,
+            torch.zeros(1, text.shape[1], 3), pooled,
+            flux_train_utils.get_schedule(settings["steps"], rows * columns, shift=shift), guidance=guidance, **more))
+
+
+def t5_ids(text, length):
+    return t5_tokenizer()(text, padding="max_length", max_length=length, return_tensors="pt")
+
+
+def reference_flux(name, settings, activation, length, guidance, **more):
+    """The reference's model and loop; the activation is that of its CLIP."""
     sys.path.insert(0, os.environ["SD_SCRIPTS"])
-    from library import flux_models, flux_train_utils, flux_utils
+    from library import flux_models
 
     autoencoder = vae("ae", 1, "", **FLUX_LATENTS)
     model = flux_models.Flux(flux_models.FluxParams(
-        in_channels=64, vec_in_dim=64, context_in_dim=160, hidden_size=32, mlp_ratio=4.0, num_heads=2, depth=1,
-        depth_single_blocks=2, axes_dim=[4, 6, 6], theta=10_000, qkv_bias=True, guidance_embed=False))
-    model.load_state_dict(weights_of("flux_schnell"))
-    settings = prompts()
+        **reference_sizes(), vec_in_dim=64, guidance_embed="guidance_in.in_layer.weight" in weights_of(name)))
+    model.load_state_dict(weights_of(name))
     ids = clip_tokenizer()(settings["prompt"], padding="max_length", return_tensors="pt").input_ids
-    t5_ids = t5_tokenizer()(settings["prompt"], padding="max_length", max_length=256, return_tensors="pt").input_ids
 
     def call():
         with torch.no_grad():
-            pooled = clip("clip_l", 2, False, "gelu")(ids).pooler_output
-            text = t5()(t5_ids).last_hidden_state
-            rows, columns = HEIGHT // 16, WIDTH // 16
-            noise = torch.randn(1, rows * columns, 64, generator=torch.Generator().manual_seed(settings["seed"]))
-            return unpack(flux_train_utils.denoise(
-                model.eval(), noise, flux_utils.prepare_img_ids(1, rows, columns), text, torch.zeros(1, 256, 3), pooled,
-                flux_train_utils.get_schedule(settings["steps"], rows * columns, shift=True), guidance=3.5))
+            pooled = clip("clip_l", 2, False, activation)(ids).pooler_output
+            text = t5()(t5_ids(settings["prompt"], length).input_ids).last_hidden_state
+        return sampled_by_the_reference(model, text, pooled, settings, guidance, **more)
 
-    yield save_run("flux_schnell_sample", call, decoder(autoencoder), settings)
+    return call, decoder(autoencoder)
+
+
+def flux_schnell_sample():
+    """A sample of the reference during training: CLIP with the exact GELU, the schedule of dev."""
+    settings = prompts()
+    yield save_run("flux_schnell_sample", *reference_flux("flux_schnell", settings, "gelu", 256, 3.5), settings)
+
+
+def flux_dev_noise():
+    """What the reference's inference draws where it computes in bfloat16; all else is in float32 here."""
+    settings = prompts(guidance=2.5)
+    yield save_run("flux_dev_noise", *reference_flux("flux_dev", settings, "gelu", 512, 2.5, noise_dtype=torch.bfloat16),
+                   settings)
+
+
+def chroma_sample():
+    """A sample of the reference during training, which tells Chroma the guidance of FLUX."""
+    sys.path.insert(0, os.environ["SD_SCRIPTS"])
+    from library import chroma_models
+
+    autoencoder = vae("ae", 1, "", **FLUX_LATENTS)
+    model = chroma_models.Chroma(chroma_models.ChromaParams(
+        **reference_sizes(), guidance_embed=True, approximator_in_dim=64, approximator_depth=2,
+        approximator_hidden_size=20, _use_compiled=False))
+    model.load_state_dict(weights_of("chroma"))
+    settings = prompts()
+    tokens = t5_ids(settings["prompt"], 512)
+
+    def call():
+        with torch.no_grad():
+            text = t5()(tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state
+        return sampled_by_the_reference(model, text, torch.zeros(1, 1), settings, 3.5, t5_attn_mask=tokens.attention_mask)
+
+    yield save_run("chroma_sample", call, decoder(autoencoder), settings)
+
+
+def lumina_sample():
+    """A sample of the reference during training: SD3's schedule, and latents whose shift and scale are taken off twice."""
+    sys.path.insert(0, os.environ["SD_SCRIPTS"])
+    from library import lumina_models, lumina_train_util
+
+    autoencoder = vae("ae", 1, "", **FLUX_LATENTS)
+    model = lumina_models.NextDiT(
+        patch_size=2, in_channels=16, dim=24, n_layers=2, n_refiner_layers=1, n_heads=4, n_kv_heads=2, multiple_of=8,
+        qk_norm=True, cap_feat_dim=32, axes_dims=[2, 2, 2], axes_lens=[300, 512, 512])
+    model.load_state_dict(weights_of("lumina"))
+    tokenizer = lumina_tokenizer()
+    settings = prompts(scale=3.5, negative="dogs", trunc=0.25, renorm=1.0, steps=6, system_prompt="You draw well.")
+    encoder = gemma(tokenizer)
+
+    def encode(prompt):
+        tokens = tokenizer(prompt, padding="max_length", max_length=256, truncation=True, return_tensors="pt")
+        states = encoder(tokens.input_ids, attention_mask=tokens.attention_mask, output_hidden_states=True).hidden_states
+        return states[-2], tokens.attention_mask
+
+    def call():
+        scheduler = FlowMatchEulerDiscreteScheduler(shift=6.0)
+        times, _ = lumina_train_util.retrieve_timesteps(scheduler, num_inference_steps=settings["steps"])
+        noise = torch.randn(1, 16, HEIGHT // 8, WIDTH // 8, generator=torch.Generator().manual_seed(settings["seed"]))
+        with torch.no_grad():
+            return lumina_train_util.denoise(
+                scheduler, model.eval(), noise, *encode(f"{settings['system_prompt']} <Prompt Start> {settings['prompt']}"),
+                *encode(settings["negative_prompt"]), timesteps=times, guidance_scale=settings["scale"],
+                cfg_trunc_ratio=settings["trunc"], renorm_cfg=settings["renorm"])
+
+    once = decoder(autoencoder)
+    scale, shift = FLUX_LATENTS["scaling_factor"], FLUX_LATENTS["shift_factor"]
+    yield save_run("lumina_sample", call, lambda latents: once(latents / scale + shift), settings)
 
 
 class MendedChromaPipeline(ChromaPipeline):
@@ -336,12 +418,16 @@ def authors_guidance(transformer, settings, latents, sigmas, text, mask, no_text
     return latents
 
 
+def lumina_tokenizer():
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(HERE.parent / "text/small_gemma.model", Path(folder) / "tokenizer.model")
+        return GemmaTokenizerFast.from_pretrained(folder, padding_side="right")
+
+
 def lumina():
     torch.manual_seed(0)
     autoencoder = vae("ae", 1, "", **FLUX_LATENTS)
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(HERE.parent / "text/small_gemma.model", Path(folder) / "tokenizer.model")
-        tokenizer = GemmaTokenizerFast.from_pretrained(folder, padding_side="right")
+    tokenizer = lumina_tokenizer()
     model = Lumina2Transformer2DModel(
         sample_size=16, patch_size=2, in_channels=16, hidden_size=24, num_layers=2, num_refiner_layers=1,
         num_attention_heads=4, num_kv_heads=2, multiple_of=8, norm_eps=1e-5, axes_dim_rope=(2, 2, 2),
@@ -398,7 +484,8 @@ def main():
     torch.set_num_threads(1)
     file = HERE / "runs.json"
     runs = {run["name"]: run for run in json.loads(file.read_text())} if file.exists() else {}
-    for make in (sdxl, flux_dev, flux_schnell, flux_schnell_sample, chroma, sd3, lumina):
+    for make in (sdxl, flux_dev, flux_schnell, chroma, sd3, lumina, flux_schnell_sample, flux_dev_noise, chroma_sample,
+                 lumina_sample):
         if len(sys.argv) < 3 or make.__name__ in sys.argv[2:]:
             runs |= {run["name"]: run for run in make()}
     file.write_text("[\n" + ",\n".join(json.dumps(run) for run in runs.values()) + "\n]\n")
