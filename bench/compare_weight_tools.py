@@ -44,9 +44,13 @@ def measure(words, environment=None):
     return time.monotonic() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def median(words, num_runs, environment=None):
-    """measure() of the run with the median of times on the clock."""
-    return sorted(measure(words, environment) for _ in range(num_runs))[num_runs // 2]
+def median(words, output, num_runs, environment=None):
+    """measure() of the run with the median of times on the clock. Each writes a new `output`."""
+    def run():
+        output.unlink(missing_ok=True)
+        return measure([*words, "--save_to", output], environment)
+
+    return sorted(run() for _ in range(num_runs))[num_runs // 2]
 
 
 def main():
@@ -67,10 +71,9 @@ def main():
         if None in needed or (a.case and case not in a.case):
             continue
         output = a.work / f"{case}.safetensors"
-        words = [*words, "--save_to", output]
-        ours = median([a.difftune, command, *words], a.runs)
-        theirs = median([a.python, a.sd_scripts / "networks" / f"{command}.py", *words], a.sd_scripts_runs or a.runs,
-                        environment)
+        ours = median([a.difftune, command, *words], output, a.runs)
+        theirs = median([a.python, a.sd_scripts / "networks" / f"{command}.py", *words], output,
+                        a.sd_scripts_runs or a.runs, environment)
         output.unlink()
         for name, (clock, processors, memory) in (("difftune", ours), ("sd-scripts", theirs)):
             print(f"{case:12} {name:10} {clock:8.1f} {processors:16.1f} {memory:8.0f}")

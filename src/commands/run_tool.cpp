@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "nn/pooled_allocator.h"
 #include "options/read_options.h"
 
 namespace difftune {
@@ -35,6 +36,9 @@ bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<co
   return true;
 }
 
-void give_each_operation_one_thread() { at::set_num_threads(1); }
+void prepare_for_tensors() {
+  at::set_num_threads(1);
+  nn::use_pooled_memory();
+}
 
 }  // namespace difftune

@@ -17,8 +17,9 @@ bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<co
                        void (*prepare)());
 
 // The tools that turn files into files give each processor a piece of work of its own (rows, a layer): LibTorch's
-// threads would meet at a barrier after every small operation, which takes minutes on a busy machine.
-void give_each_operation_one_thread();
+// threads would meet at a barrier after every small operation, which takes minutes on a busy machine. Memory of tensors
+// is used again: a third of a merge was the kernel clearing pages.
+void prepare_for_tensors();
 
 // Runs a command whose options struct has `OptionTable describe(Options&)`; `work` returns the exit code.
 template <typename Options>
@@ -32,7 +33,7 @@ int run_with_options(const CommandPage& page, std::span<const std::string> words
 // The same for a tool that turns files into files.
 template <typename Options>
 int run_tool(const CommandPage& page, std::span<const std::string> words, int (*work)(Options&)) {
-  return run_with_options(page, words, work, give_each_operation_one_thread);
+  return run_with_options(page, words, work, prepare_for_tensors);
 }
 
 // The Markdown of docs/NAME.md.

@@ -14,7 +14,9 @@ namespace difftune {
 namespace {
 
 // So many elements of a weight are changed at a time: they stay in a core's cache through all operations.
-constexpr int64_t kChunkElements = 1 << 17;
+constexpr int64_t kChunkElements = 1 << 16;
+// MKL's product of a part of the rows has the bits of the whole product's rows where parts are a multiple of this.
+constexpr int64_t kRowsTogether = 16;
 constexpr size_t kChunksWorthAThread = 8;
 
 [[noreturn]] void fail_without_match(const AdapterFile& file,
@@ -108,7 +110,8 @@ at::Tensor CheckpointMerge::changed(const at::Tensor& stored, const std::vector<
   const bool is_row_by_row = std::all_of(loaded.begin(), loaded.end(), [](const auto& c) { return c.is_low_rank(); });
   const int64_t num_rows = stored.size(0),
                 columns = std::max<int64_t>(1, stored.numel() / std::max<int64_t>(1, num_rows));
-  const int64_t step = is_row_by_row ? std::max<int64_t>(1, kChunkElements / columns) : num_rows;
+  const int64_t rows_of_chunk = std::max(kRowsTogether, kChunkElements / columns / kRowsTogether * kRowsTogether);
+  const int64_t step = is_row_by_row ? rows_of_chunk : num_rows;
   const auto merge_rows = [&](size_t chunk) {
     const int64_t row = static_cast<int64_t>(chunk) * step, count = std::min(step, num_rows - row);
     at::Tensor weight = stored.narrow(0, row, count).to(rules_.precision, /*non_blocking=*/false, /*copy=*/true);
