@@ -32,8 +32,9 @@ at::Tensor view_mapped(const std::shared_ptr<const MappedFile>& file, size_t off
   // from_blob takes a pointer to non-const; that nobody writes through it is TensorSource's contract.
   void* data = const_cast<std::byte*>(bytes.data() + offset);
   if (offset % c10::elementSize(info.dtype) == 0) {
-    return at::from_blob(
-        data, info.shape, strides, [file](void*) {}, options);
+    // Who asks for the tensor again reads the pages again; what nobody holds shall not count as this program's memory.
+    const auto give_back = [file, offset, extent_bytes](void*) { file->drop_pages(offset, extent_bytes); };
+    return at::from_blob(data, info.shape, strides, give_back, options);
   }
   void* copy = std::malloc(extent_bytes);
   if (copy == nullptr) throw std::bad_alloc();

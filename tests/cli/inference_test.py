@@ -151,6 +151,12 @@ class Dialogue(PictureTest):
                     self.assertLessEqual(largest_difference(*pictures), 1)
                     self.assertGreater(largest_difference(pictures[0], plain), 1)
 
+    def test_remarks_are_printed_once(self):
+        """The program starts itself again for the sake of its threads, before it has said anything."""
+        model = TinyModel(self.folder / "models", "lumina")
+        result = self.ok(*self.words(model, "remarks", "--use_flash_attn"))
+        self.assertEqual(result.stderr.count("--use_flash_attn"), 1, result.stderr)
+
     def test_sdxl_asks_four_questions(self):
         model = TinyModel(self.folder / "models", "sdxl")
         plain = self.picture(model, "plain")

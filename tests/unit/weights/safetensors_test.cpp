@@ -84,6 +84,28 @@ TEST(Safetensors, WritesStreamedConvertedAndNonContiguousTensors) {
   EXPECT_EQ(converted.metadata(), (Metadata{{"k", "v"}}));
 }
 
+// Of pages that were read from mapped files, in bytes.
+int64_t mapped_bytes() {
+  const std::string status = read_file("/proc/self/status");
+  const std::string field = "RssFile:";
+  return std::stoll(status.substr(status.find(field) + field.size())) * 1024;
+}
+
+TEST(Safetensors, MemoryOfTensorsThatAreGoneComesBack) {
+  TemporaryFolder folder;
+  constexpr int64_t kMiB = 1 << 20;
+  write_safetensors(folder / "large.safetensors", {{"a", at::ones({32 * kMiB / 4})}, {"b", at::ones({kMiB / 4})}});
+  const SafetensorsFile file(folder / "large.safetensors");
+  const at::Tensor kept = file.tensor("b");
+  const int64_t before = mapped_bytes();
+  at::Tensor read = file.tensor("a");
+  EXPECT_EQ(read.sum().item<double>(), 32 * kMiB / 4);
+  EXPECT_GT(mapped_bytes() - before, 30 * kMiB);
+  read.reset();
+  EXPECT_LT(mapped_bytes() - before, 2 * kMiB);
+  EXPECT_EQ(kept.sum().item<double>(), kMiB / 4);
+}
+
 TEST(Safetensors, TensorsOutliveTheFileObject) {
   TemporaryFolder folder;
   write_safetensors(folder / "a.safetensors", {{"a", at::full({1000}, 3.0f)}});
