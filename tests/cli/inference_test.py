@@ -6,7 +6,6 @@ import os
 import signal
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 from harness import DIFFTUNE, CliTest, main
@@ -221,7 +220,7 @@ class Refused(PictureTest):
         words = [*self.words(self.tiny, "stopped"), "--steps", "1000"]
         process = subprocess.Popen([DIFFTUNE, *map(str, words)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                    cwd=self.folder)
-        time.sleep(2)
+        self.assertIn(b" on cpu", process.stderr.readline())  # from here on it answers to signals
         process.send_signal(signal.SIGINT)
         message = process.communicate(timeout=60)[1].decode()
         self.assertEqual(process.returncode, 1, message)
