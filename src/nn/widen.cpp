@@ -44,6 +44,13 @@ void widen_float8_to_bfloat16_plain(const void* from, void* to, int64_t count) {
   }
 }
 
+void narrow_half_plain(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint16_t*>(from);
+  for (int64_t i = 0; i < count; ++i) {
+    static_cast<c10::BFloat16*>(to)[i] = c10::detail::fp16_ieee_to_fp32_value(values[i]);
+  }
+}
+
 #if defined(__x86_64__)
 
 DT_AVX512 void widen_half_avx512(const void* from, void* to, int64_t count) {
@@ -96,19 +103,32 @@ DT_AVX512 void widen_float8_to_bfloat16_avx512(const void* from, void* to, int64
   widen_float8_to_bfloat16_plain(values + i, target + i, count - i);
 }
 
-// Rounding to nearest adds a half of the last place, less a bit where the kept part is even; a NaN stays one.
+// As bf16. Rounding to nearest adds a half of the last place, less a bit where the kept part is even; a NaN stays one.
+DT_AVX512 __m256i rounded_lanes(__m512 values) {
+  const __m512i bits = _mm512_castps_si512(values);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q);
+  const __m512i safe = _mm512_mask_mov_epi32(rounded, is_nan, _mm512_set1_epi32(0x7FC00000));
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(safe, 16));
+}
+
 DT_AVX512 void narrow_avx512(const float* from, c10::BFloat16* to, int64_t count) {
   int64_t i = 0;
   for (; i + 16 <= count; i += 16) {
-    const __m512 values = _mm512_loadu_ps(from + i);
-    const __m512i bits = _mm512_castps_si512(values);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
-    const __mmask16 is_nan = _mm512_cmp_ps_mask(values, values, _CMP_UNORD_Q);
-    const __m512i safe = _mm512_mask_mov_epi32(rounded, is_nan, _mm512_set1_epi32(0x7FC00000));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), _mm512_cvtepi32_epi16(_mm512_srli_epi32(safe, 16)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), rounded_lanes(_mm512_loadu_ps(from + i)));
   }
   for (; i < count; ++i) to[i] = from[i];
+}
+
+DT_AVX512 void narrow_half_avx512(const void* from, void* to, int64_t count) {
+  const auto* values = static_cast<const uint16_t*>(from);
+  auto* target = static_cast<c10::BFloat16*>(to);
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(target + i), rounded_lanes(half_lanes(values + i)));
+  }
+  narrow_half_plain(values + i, target + i, count - i);
 }
 
 bool has_avx512() { return __builtin_cpu_supports("avx512f"); }
@@ -117,6 +137,7 @@ Widen pick_half() {
   if (has_avx512()) return widen_half_avx512;
   return __builtin_cpu_supports("f16c") ? widen_half_f16c : widen_half_plain;
 }
+Widen pick_half_to_bfloat16() { return has_avx512() ? narrow_half_avx512 : narrow_half_plain; }
 Widen pick_bfloat16() { return has_avx512() ? widen_bfloat16_avx512 : widen_bfloat16_plain; }
 Widen pick_float8() { return has_avx512() ? widen_float8_avx512 : widen_float8_plain; }
 Widen pick_float8_to_bfloat16() {
@@ -129,6 +150,7 @@ bool has_avx512() { return false; }
 void narrow_avx512(const float*, c10::BFloat16*, int64_t) {}
 
 Widen pick_half() { return widen_half_plain; }
+Widen pick_half_to_bfloat16() { return narrow_half_plain; }
 Widen pick_bfloat16() { return widen_bfloat16_plain; }
 Widen pick_float8() { return widen_float8_plain; }
 Widen pick_float8_to_bfloat16() { return widen_float8_to_bfloat16_plain; }
@@ -138,6 +160,7 @@ Widen pick_float8_to_bfloat16() { return widen_float8_to_bfloat16_plain; }
 // Null where there is no conversion of ours.
 Widen pick(c10::ScalarType from, c10::ScalarType to) {
   if (from == at::kFloat8_e4m3fn && to == at::kBFloat16) return pick_float8_to_bfloat16();
+  if (from == at::kHalf && to == at::kBFloat16) return pick_half_to_bfloat16();
   if (to != at::kFloat) return nullptr;
   if (from == at::kHalf) return pick_half();
   if (from == at::kBFloat16) return pick_bfloat16();

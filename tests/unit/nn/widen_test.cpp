@@ -19,6 +19,9 @@ TEST(Widen, IsExactForEveryValue) {
     at::Tensor wide = at::empty(values.sizes(), at::kFloat);
     widen_rows(values, wide);
     EXPECT_TRUE(at::equal(wide, values.to(at::kFloat)));
+    at::Tensor bfloat16 = at::empty(values.sizes(), at::kBFloat16);
+    widen_rows(values, bfloat16);
+    EXPECT_TRUE(at::equal(bfloat16, values.to(at::kBFloat16)));
   }
 }
 
