@@ -38,7 +38,7 @@ template <typename... Args>
 }  // namespace difftune
 
 // DT_CHECK(condition, "format", args...): an invariant; failing it is a bug in difftune. (Plain CHECK is c10's.)
-#define DT_CHECK(condition, ...)                                                                     \
-  do {                                                                                               \
+#define DT_CHECK(condition, ...)                                                                             \
+  do {                                                                                                       \
     if (!(condition)) ::difftune::check_failed(#condition, __FILE__, __LINE__, fmt::format("" __VA_ARGS__)); \
   } while (false)

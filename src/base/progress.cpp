@@ -58,8 +58,8 @@ void Progress::draw(bool last) {
   const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
   const auto made = static_cast<double>(done_ - start_);
   const double rate = elapsed > 0 ? made / elapsed : 0;
-  std::string text = fmt::format("{}: {:3}% {}/{} [{}<{}", label_, total_ > 0 ? done_ * 100 / total_ : 100, done_, total_,
-                                 clock_text(elapsed),
+  std::string text = fmt::format("{}: {:3}% {}/{} [{}<{}", label_, total_ > 0 ? done_ * 100 / total_ : 100, done_,
+                                 total_, clock_text(elapsed),
                                  rate > 0 ? clock_text(static_cast<double>(total_ - done_) / rate) : std::string("?"));
   if (rate >= 1) {
     text += fmt::format(", {:.2f}{}/s", rate, unit_);

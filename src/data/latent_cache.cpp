@@ -10,9 +10,9 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/parallel.h"
+#include "base/prefetcher.h"
 #include "base/progress.h"
 #include "data/latent_file.h"
-#include "base/prefetcher.h"
 #include "data/prepared_image.h"
 #include "data/stack_tensors.h"
 

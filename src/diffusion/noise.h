@@ -42,7 +42,8 @@ struct NoiseConfig {
 // Throws UserError where a value is out of range or needs another option.
 void validate(const NoiseConfig& config, int64_t num_timesteps);
 
-// Height and width of the lower resolutions that multires noise adds to latents of this size; draws one number for each.
+// Height and width of the lower resolutions that multires noise adds to latents of this size; draws one number for
+// each.
 std::vector<std::pair<int64_t, int64_t>> multires_sizes(const NoiseConfig& config, int64_t height, int64_t width,
                                                         const std::function<double()>& python_uniform);
 

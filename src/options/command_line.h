@@ -16,7 +16,8 @@ struct CommandLine {
 };
 
 // `--name value`, `--name=value`, an unambiguous beginning of a name, several words for a list, negative numbers as
-// values; words that belong to no option go to the positional ones. Throws UsageError for anything else, with the nearest name of a misspelled option.
+// values; words that belong to no option go to the positional ones. Throws UsageError for anything else, with the
+// nearest name of a misspelled option.
 CommandLine parse_command_line(const OptionTable& table, std::span<const std::string> words);
 
 }  // namespace difftune
