@@ -2,6 +2,7 @@
 // weights, seed and sampler; tests/data/pipelines/make_pipelines.py recorded them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "families/family_table.h"
@@ -27,7 +28,7 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) {
 class PipelinesTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / ("pipelines_" + std::string(test_name()));
+    folder_ = fs::path(testing::TempDir()) / ("pipelines_" + std::to_string(getpid()));
     fs::remove_all(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }

@@ -1,6 +1,7 @@
 // T5, Gemma 2 and the 16-channel autoencoders in files as they are published (tests/data/weights/make_part_layouts.py).
 #include <ATen/ops/empty.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -141,7 +142,7 @@ class TokenizerFiles : public testing::Test {
     std::ofstream(root / place) << content;
   }
 
-  fs::path root = fs::path(testing::TempDir()) / "difftune_tokenizer_files";
+  fs::path root = fs::path(testing::TempDir()) / ("difftune_tokenizer_files_" + std::to_string(getpid()));
   const std::string model = "hub/models--google--gemma-2-2b/";
 };
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <unistd.h>
 #include <fstream>
 
 #include "base/error.h"
@@ -11,7 +12,7 @@ namespace difftune {
 namespace {
 
 fs::path write(const std::string& name, const std::string& text) {
-  const fs::path path = fs::path(testing::TempDir()) / name;
+  const fs::path path = fs::path(testing::TempDir()) / (std::to_string(getpid()) + "_" + name);
   std::ofstream(path, std::ios::binary) << text;
   return path;
 }

@@ -5,6 +5,7 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/randn.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -130,7 +131,7 @@ TEST(TextToImageTest, values_that_are_not_finite_name_the_prompt) {
 
 TEST(SampleFilesTest, pictures_are_named_and_carry_their_settings) {
   const auto family = open_tiny_family();
-  const fs::path folder = fs::path(testing::TempDir()) / "sample_files";
+  const fs::path folder = fs::path(testing::TempDir()) / ("sample_files_" + std::to_string(getpid()));
   fs::remove_all(folder);
   std::vector<SamplePrompt> prompts = {small_prompt("a cat"), small_prompt("a dog")};
   prompts[0].negative_prompt = "red";
@@ -151,7 +152,7 @@ TEST(SampleFilesTest, pictures_are_named_and_carry_their_settings) {
 
 TEST(SampleFilesTest, a_failing_picture_does_not_end_the_others) {
   const auto family = open_tiny_family();
-  const fs::path folder = fs::path(testing::TempDir()) / "failing_samples";
+  const fs::path folder = fs::path(testing::TempDir()) / ("failing_samples_" + std::to_string(getpid()));
   std::vector<SamplePrompt> prompts = {small_prompt("(a:1.2.3)"), small_prompt("a dog")};
   EXPECT_EQ(generate_samples(*family, prompts, {}, {.output_dir = folder}).size(), 1);
   EXPECT_TRUE(generate_samples(*family, prompts, {}, {.output_dir = "/proc/nowhere"}).empty());

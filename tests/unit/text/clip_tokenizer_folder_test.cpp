@@ -1,6 +1,7 @@
 // Expected ids: transformers' CLIPTokenizer.from_pretrained of the same folders.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -45,7 +46,7 @@ json clip_vocab(const std::string& merges) {
 class ClipTokenizerFolder : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    folder_ = fs::path(testing::TempDir()) / ("clip_tokenizer_folder_" + std::to_string(getpid()));
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     static const std::string merges = clip_merges();
