@@ -10,10 +10,10 @@ Outputs go to --work and are removed. Standard library only."""
 
 import argparse
 import os
-import subprocess
 import sys
-import time
 from pathlib import Path
+
+from side_by_side import measure
 
 MERGED = ("--ratios", "0.7", "--save_precision", "fp16")
 
@@ -32,23 +32,11 @@ def cases(a):
     }
 
 
-def measure(words, environment=None):
-    """Seconds on the clock and of processors, and the largest resident memory in MiB."""
-    begun = time.monotonic()
-    process = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                               env=environment)
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"{' '.join(map(str, words))} failed:\n{said.decode(errors='replace')[-2000:]}")
-    return time.monotonic() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
-
-
 def median(words, output, num_runs, environment=None):
-    """measure() of the run with the median of times on the clock. Each writes a new `output`."""
+    """Seconds on the clock and of processors and MiB, of the run with the median clock. Each writes a new `output`."""
     def run():
         output.unlink(missing_ok=True)
-        return measure([*words, "--save_to", output], environment)
+        return measure([*words, "--save_to", output], environment)[:3]
 
     return sorted(run() for _ in range(num_runs))[num_runs // 2]
 
