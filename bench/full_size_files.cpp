@@ -125,37 +125,29 @@ Words write_sdxl(const fs::path& folder) {
   return {"sdxl_train_network", "--pretrained_model_name_or_path", model.string()};
 }
 
+// What flux_train_network needs beside the transformer (and CLIP).
+Words with_text_and_autoencoder(Words words, const fs::path& folder, const std::string& guidance_scale) {
+  const Words more{"--t5xxl", write_t5(folder),   "--ae",        write_vae(folder), "--model_prediction_type",
+                   "raw",     "--guidance_scale", guidance_scale};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
 Words write_flux(const fs::path& folder) {
-  return {"flux_train_network",
-          "--pretrained_model_name_or_path",
-          write<Flux>(folder / "flux_dev.safetensors", FluxConfig(), at::kBFloat16),
-          "--clip_l",
-          write_clip_l(folder),
-          "--t5xxl",
-          write_t5(folder),
-          "--ae",
-          write_vae(folder),
-          "--model_prediction_type",
-          "raw",
-          "--guidance_scale",
-          "1"};
+  const Words words{"flux_train_network", "--pretrained_model_name_or_path",
+                    write<Flux>(folder / "flux_dev.safetensors", FluxConfig(), at::kBFloat16), "--clip_l",
+                    write_clip_l(folder)};
+  return with_text_and_autoencoder(words, folder, "1");
 }
 
 Words write_chroma(const fs::path& folder) {
-  return {"flux_train_network",
-          "--model_type",
-          "chroma",
-          "--apply_t5_attn_mask",
-          "--pretrained_model_name_or_path",
-          write<Chroma>(folder / "chroma.safetensors", ChromaConfig(), at::kBFloat16),
-          "--t5xxl",
-          write_t5(folder),
-          "--ae",
-          write_vae(folder),
-          "--model_prediction_type",
-          "raw",
-          "--guidance_scale",
-          "0"};
+  const Words words{"flux_train_network",
+                    "--model_type",
+                    "chroma",
+                    "--apply_t5_attn_mask",
+                    "--pretrained_model_name_or_path",
+                    write<Chroma>(folder / "chroma.safetensors", ChromaConfig(), at::kBFloat16)};
+  return with_text_and_autoencoder(words, folder, "0");
 }
 
 Words write_sd35_large(const fs::path& folder) {

@@ -12,7 +12,6 @@
 #include <ATen/ops/pow.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/sin.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tanh.h>
@@ -21,6 +20,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "nn/attention.h"
 #include "nn/checkpoint.h"
 
 namespace difftune {
@@ -107,7 +107,7 @@ class Gemma2::DecoderLayer {
   at::Tensor weighted_values(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                              const at::Tensor& visible) const {
     if (config_.score_cap == 0) {
-      return at::scaled_dot_product_attention(q, k, v, visible, 0.0, false, config_.query_scale);
+      return nn::attention_of_heads(q, k, v, visible, /*is_causal=*/false, config_.query_scale);
     }
     const at::Tensor scores = at::matmul(q, k.transpose(2, 3)) * config_.query_scale;
     const at::Tensor capped = at::tanh(scores / config_.score_cap) * config_.score_cap;

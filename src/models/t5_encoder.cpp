@@ -9,13 +9,13 @@
 #include <ATen/ops/isinf.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/rsqrt.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/where.h>
 
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
+#include "nn/attention.h"
 #include "nn/checkpoint.h"
 
 namespace difftune {
@@ -90,7 +90,7 @@ class T5Encoder::Block {
     };
     // One after the other: adapters with dropout draw in this order.
     const at::Tensor queries = heads_first(q(x)), keys = heads_first(k(x)), values = heads_first(v(x));
-    const at::Tensor out = at::scaled_dot_product_attention(queries, keys, values, bias, 0.0, false, /*scale=*/1.0);
+    const at::Tensor out = nn::attention_of_heads(queries, keys, values, bias, /*is_causal=*/false, /*scale=*/1.0);
     return o(out.transpose(1, 2).flatten(2));
   }
 

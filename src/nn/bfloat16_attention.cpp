@@ -108,6 +108,24 @@ void narrow_transposed(const float* from, int64_t count, int64_t head_size, Rows
   }
 }
 
+// What the softmax of a query's scores leaves besides its weights.
+struct SoftmaxRow {
+  float sum;          // of the weights
+  float log2_of_sum;  // of 2^(factor score)
+};
+
+// What the backward pass knows of each query.
+struct QueryRow {
+  const float* log2_of_sum;
+  const float* grad_dot_out;  // Σ (gradient · output)
+};
+
+// Of one key with `count` queries: the weights of the softmax and the gradients of the scores.
+struct KeyRow {
+  const float *scores, *grad_weights;
+  BFloat16 *weights, *grad_scores;  // with a zero behind an odd count
+};
+
 #if defined(__x86_64__)
 
 #define DT_AVX512BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2")))
@@ -132,10 +150,6 @@ DT_AVX512BF16 inline __m512 exp2_lanes(__m512 x) {
 DT_AVX512BF16 inline __m256i rounded(__m512 values) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(values)); }
 
 // weights = 2^(factor (score - highest)), with a zero behind an odd count.
-struct SoftmaxRow {
-  float sum;          // of the weights
-  float log2_of_sum;  // of 2^(factor score)
-};
 DT_AVX512BF16 SoftmaxRow softmax_row(const float* scores, int64_t count, float factor, BFloat16* weights) {
   const __m512 lowest = _mm512_set1_ps(-INFINITY), factors = _mm512_set1_ps(factor);
   __m512 highest = lowest;
@@ -179,18 +193,6 @@ DT_AVX512BF16 float dot(const BFloat16* a, const BFloat16* b, int64_t count) {
   return _mm512_reduce_add_ps(sums);
 }
 
-// What the backward pass knows of each query.
-struct QueryRow {
-  const float* log2_of_sum;
-  const float* grad_dot_out;  // Σ (gradient · output)
-};
-
-// Of one key with `count` queries: the weights of the softmax and the gradients of the scores.
-struct KeyRow {
-  const float *scores, *grad_weights;
-  BFloat16 *weights, *grad_scores;  // with a zero behind an odd count
-};
-
 DT_AVX512BF16 inline __m256i backward_lanes(const KeyRow& row, const QueryRow& query, int64_t i, int64_t count,
                                             float factor, float scale) {
   const __mmask16 here = lanes_below(count - i), stored = lanes_below(even(count) - i);
@@ -222,16 +224,6 @@ bool has_bfloat16_lanes() { return __builtin_cpu_supports("avx512bf16") != 0; }
 
 #else
 
-struct SoftmaxRow {
-  float sum, log2_of_sum;
-};
-struct QueryRow {
-  const float *log2_of_sum, *grad_dot_out;
-};
-struct KeyRow {
-  const float *scores, *grad_weights;
-  BFloat16 *weights, *grad_scores;
-};
 SoftmaxRow softmax_row(const float*, int64_t, float, BFloat16*) { return {}; }
 void scale_row(const float*, float, BFloat16*, int64_t) {}
 float dot(const BFloat16*, const BFloat16*, int64_t) { return 0; }

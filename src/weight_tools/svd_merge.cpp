@@ -78,8 +78,11 @@ at::Tensor whole(const Sum& sum) {
 TruncatedSvd svd_with_lapack_signs(const Sum& sum, int64_t rank, bool exact) {
   const at::Tensor weight = whole(sum);
   if (!exact && std::min(weight.size(0), weight.size(1)) > kSmallSide) {
-    TruncatedSvd svd = thin_svd(sum);
-    if (svd.rank() >= rank && take_lapack_signs(weight, svd = truncated(svd, rank))) return svd;
+    const TruncatedSvd thin = thin_svd(sum);
+    if (thin.rank() >= rank) {
+      TruncatedSvd svd = truncated(thin, rank);
+      if (take_lapack_signs(weight, svd)) return svd;
+    }
   }
   return exact_svd(weight, rank);
 }
