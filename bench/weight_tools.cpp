@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "bench/bench.h"
-#include "weight_tools/low_rank.h"
+#include "weight_tools/leading_svd.h"
 #include "weight_tools/merge_into_checkpoint.h"
 #include "weight_tools/resize_lora.h"
 #include "weights/open_weights.h"

@@ -82,7 +82,8 @@ std::string read_file(const fs::path& path) {
   return content;
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(temporary_beside(path_)) {
+AtomicFile::AtomicFile(fs::path path, WrittenWhen written_when)
+    : path_(std::move(path)), temporary_(temporary_beside(path_)), written_when_(written_when) {
   fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) fail("{}: cannot be written ({})", path_.string(), errno_text());
 }
@@ -98,7 +99,7 @@ void AtomicFile::write(const void* data, size_t num_bytes) {
   write_all(fd_, data, num_bytes, path_);
   num_written_ += num_bytes;
   if (num_written_ - num_on_the_way_ < kBytesPerTransfer) return;
-  // Starts the transfer and does not wait for it. A failure is no harm: commit() syncs everything.
+  // Starts the transfer and does not wait for it. A failure is no harm: it is tried again.
   sync_file_range(fd_, static_cast<off_t>(num_on_the_way_), static_cast<off_t>(num_written_ - num_on_the_way_),
                   SYNC_FILE_RANGE_WRITE);
   num_on_the_way_ = num_written_;
@@ -112,7 +113,7 @@ void AtomicFile::write_at(uint64_t offset, const void* data, size_t num_bytes) {
 
 void AtomicFile::commit() {
   DT_CHECK(fd_ >= 0, "commit() called twice on {}", path_.string());
-  const bool synced = fsync(fd_) == 0;
+  const bool synced = written_when_ == WrittenWhen::in_kernel || fsync(fd_) == 0;
   const std::string why = errno_text();
   const bool closed = close(fd_) == 0;
   fd_ = -1;
@@ -121,7 +122,7 @@ void AtomicFile::commit() {
     unlink(temporary_.c_str());
     fail("{}: cannot be written ({})", path_.string(), reason);
   }
-  sync_path(folder_of(path_));
+  if (written_when_ == WrittenWhen::on_disk) sync_path(folder_of(path_));
 }
 
 void write_file_atomically(const fs::path& path, std::string_view content) {

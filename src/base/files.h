@@ -16,11 +16,17 @@ namespace fs = std::filesystem;
 // The whole file. Throws UserError that names the path.
 std::string read_file(const fs::path& path);
 
-// A writer to PATH.<pid>.tmp in the same folder; commit() syncs and renames it over `path`. Destroyed without commit(),
+// When a file counts as written.
+enum class WrittenWhen {
+  on_disk,    // it outlives a power cut
+  in_kernel,  // it outlives this program; the kernel brings it to the disk within half a minute. For what can be made again
+};
+
+// A writer to PATH.<pid>.tmp in the same folder; commit() renames it over `path`. Destroyed without commit(),
 // it removes the temporary file and leaves `path` as it was. Every failure is a UserError that names the path.
 class AtomicFile {
  public:
-  explicit AtomicFile(fs::path path);
+  explicit AtomicFile(fs::path path, WrittenWhen written_when = WrittenWhen::on_disk);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -34,6 +40,7 @@ class AtomicFile {
 
  private:
   fs::path path_, temporary_;
+  WrittenWhen written_when_;
   int fd_ = -1;
   uint64_t num_written_ = 0, num_on_the_way_ = 0;  // bytes: given to the kernel, and of these sent to the disk
 };

@@ -35,8 +35,7 @@ fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.
        recipe.tensor.name, dtype_name(recipe.tensor.dtype));
 }
 
-// Makes the tensors of one file on a thread of its own, ahead of their being written: making one and copying another
-// into the file take about the same time.
+// Makes the tensors of one file on threads of its own, ahead of their being written.
 class Maker {
  public:
   // `order` is that in which the tensors are asked for.
@@ -45,8 +44,8 @@ class Maker {
         recipes_(in_order(recipes, order)),
         batches_(batches()) {
     ahead_.emplace(
-        0, batches_.size(), [this](size_t i) { return make_batch(batches_[i]); }, /*num_threads=*/1,
-        /*num_ahead=*/1);
+        0, batches_.size(), [this](size_t i) { return make_batch(batches_[i]); }, kNumThreads,
+        /*num_ahead=*/kNumThreads);
   }
 
   at::Tensor take(const std::string& name) {
@@ -63,7 +62,11 @@ class Maker {
   }
 
  private:
-  // Neighbouring tensors that are made in one go: a large one, or many small ones. Two batches are in memory.
+  // Tensors are made one beside the other: each goes through steps (a new tensor's pages, its file's pages) that take
+  // one thread only. More would take memory, and a large tensor uses all processors by itself.
+  static constexpr size_t kNumThreads = 2;
+  // Neighbouring tensors that are made in one go: a large one, or many small ones. One more than there are threads is in
+  // memory, the one that is written.
   struct Batch {
     size_t begin, end;
   };
@@ -165,9 +168,9 @@ void write_checkpoint(const CheckpointOutput& output, const std::vector<TensorRe
   Maker maker(recipes, is_safetensors ? in_file_order(tensors, output.style) : tensors, label);
   const TensorProvider provide = [&](const std::string& name) { return maker.take(name); };
   if (is_safetensors) {
-    write_safetensors(output.path, tensors, provide, output.metadata, output.style);
+    write_safetensors(output.path, tensors, provide, output.metadata, output.style, WrittenWhen::in_kernel);
   } else {
-    write_torch_checkpoint(output.path, tensors, provide, output.torch);
+    write_torch_checkpoint(output.path, tensors, provide, output.torch, WrittenWhen::in_kernel);
   }
 }
 

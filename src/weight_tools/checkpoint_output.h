@@ -14,7 +14,8 @@
 
 namespace difftune {
 
-// One tensor to be written. Nothing is read before `make` is called, by one thread (not that of the caller).
+// One tensor to be written. Nothing is read before `make` is called; those of several tensors are called at once, on
+// other threads than the caller's.
 struct TensorRecipe {
   struct Input {
     std::shared_ptr<const TensorSource> source;
@@ -47,7 +48,8 @@ uint64_t total_bytes(const std::vector<TensorRecipe>& recipes);
 
 // Makes and writes the tensors in the file's order, with a progress line called `label`. Creates the folder. Throws
 // UserError, and leaves an existing file as it was, where a tensor is not finite (it names the tensor and the file with
-// the bad values, or the precision that is too narrow), the disk is full or the user stops it.
+// the bad values, or the precision that is too narrow), the disk is full or the user stops it. Does not wait for the
+// disk: the inputs are there still.
 void write_checkpoint(const CheckpointOutput& output, const std::vector<TensorRecipe>& recipes,
                       const std::string& label);
 

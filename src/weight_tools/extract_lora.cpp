@@ -13,8 +13,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "families/lora_targets.h"
-#include "weight_tools/lapack_signs.h"
-#include "weight_tools/low_rank.h"
+#include "weight_tools/leading_svd.h"
 #include "weight_tools/svd_merge.h"
 
 namespace difftune {
@@ -147,9 +146,8 @@ class Extraction {
     const int64_t rank = std::min({wanted, shape[0], shape[1]});
     const at::Tensor matrix = diff.flatten(1);
     LeadingSvd found = leading_svd(matrix, rank, /*seed=*/i, rules_.exact);
-    const bool has_signs = found.is_exact || (rules_.clamp_quantile < 1 && take_lapack_signs(matrix, found.svd));
     at::Tensor up = found.svd.u * found.svd.s, down = found.svd.vh;
-    clamp_to_quantile(up, down, rules_.clamp_quantile, has_signs ? VectorSigns::as_lapack : VectorSigns::arbitrary);
+    clamp_to_quantile(up, down, rules_.clamp_quantile, found.has_lapack_signs ? VectorSigns::as_lapack : VectorSigns::arbitrary);
     std::vector<int64_t> down_shape = shape, up_shape = {shape[0], rank};
     down_shape[0] = rank;
     if (is_conv) up_shape.insert(up_shape.end(), {1, 1});

@@ -23,22 +23,6 @@ TruncatedSvd svd_of_product(const at::Tensor& up, const at::Tensor& down);
 // The first `rank` singular values by LAPACK's full SVD.
 TruncatedSvd exact_svd(const at::Tensor& matrix, int64_t rank);
 
-struct LeadingSvd {
-  TruncatedSvd svd;
-  double residual = 0;  // ||A - U s Vh|| / ||A||, in the Frobenius norm
-  // At most this many times the residual of the exact truncated SVD (by the residuals of the singular vectors, and as
-  // far as fp32 tells what is left out).
-  double excess = 1;
-  bool is_exact = false;  // by exact_svd()
-};
-// The first `rank` singular values of a large matrix [m, n] in fp32, by block Krylov iteration from a random start: a
-// range finder whose power iterations all count (Musco & Musco, arXiv:1504.05477), as block Golub-Kahan
-// bidiagonalisation with full reorthogonalisation. It ends when ||A - U s Vh|| is at most 1.0005 times the smallest
-// there is; where no singular value stands out, as in noise, other matrices of this rank do as well. Where that is
-// slower than the exact SVD, or the matrix is small, the exact one is taken. `seed` decides the start; `exact` asks for
-// LAPACK.
-LeadingSvd leading_svd(const at::Tensor& matrix, int64_t rank, uint64_t seed, bool exact = false);
-
 // More singular values: zeros with random orthonormal rows and columns. `rank` may not exceed min(m, n).
 void extend_with_zeros(TruncatedSvd& svd, int64_t rank, uint64_t seed);
 

@@ -42,7 +42,8 @@ void SafetensorsFile::drop_pages(const std::string& key) const {
 }
 
 void write_safetensors(const fs::path& path, const std::vector<TensorDeclaration>& tensors,
-                       const TensorProvider& provide, const std::optional<Metadata>& metadata, SafetensorsStyle style) {
+                       const TensorProvider& provide, const std::optional<Metadata>& metadata, SafetensorsStyle style,
+                       WrittenWhen written_when) {
   std::set<std::string_view> names;
   for (const TensorDeclaration& t : tensors) DT_CHECK(names.insert(t.name).second, "two tensors called '{}'", t.name);
   const BuiltHeader built = build_safetensors_header(tensors, metadata, style);
@@ -51,7 +52,7 @@ void write_safetensors(const fs::path& path, const std::vector<TensorDeclaration
   if (const uint64_t available = free_space_bytes(folder); available < needed) {
     fail("{}: needs {} MiB, but only {} MiB are free there", path.string(), (needed >> 20) + 1, available >> 20);
   }
-  AtomicFile file(path);
+  AtomicFile file(path, written_when);
   file.write(built.bytes);
   for (const SafetensorsEntry& entry : built.header.entries) {
     const at::Tensor given = provide(entry.name);

@@ -46,7 +46,8 @@ using TensorProvider = std::function<at::Tensor(const std::string& name)>;
 // Throws UserError, and leaves an existing file as it was, where the disk is full.
 void write_safetensors(const fs::path& path, const std::vector<TensorDeclaration>& tensors,
                        const TensorProvider& provide, const std::optional<Metadata>& metadata = std::nullopt,
-                       SafetensorsStyle style = SafetensorsStyle::library);
+                       SafetensorsStyle style = SafetensorsStyle::library,
+                       WrittenWhen written_when = WrittenWhen::on_disk);
 
 void write_safetensors(const fs::path& path, const std::vector<NamedTensor>& tensors,
                        const std::optional<Metadata>& metadata = std::nullopt);

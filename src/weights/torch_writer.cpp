@@ -127,14 +127,14 @@ std::string pickle_of(const std::vector<TensorDeclaration>& tensors, const Torch
 }  // namespace
 
 void write_torch_checkpoint(const fs::path& path, const std::vector<TensorDeclaration>& tensors,
-                            const TensorProvider& provide, const TorchFileContent& content) {
+                            const TensorProvider& provide, const TorchFileContent& content, WrittenWhen written_when) {
   for (const TensorDeclaration& tensor : tensors) {
     if (storage_class(tensor.dtype).empty()) {
       fail("tensor '{}' is {}, which a PyTorch checkpoint cannot hold; save as .safetensors", tensor.name,
            dtype_name(tensor.dtype));
     }
   }
-  ZipWriter zip(path, kAlignment);
+  ZipWriter zip(path, kAlignment, written_when);
   zip.add("archive/data.pkl", pickle_of(tensors, content), {});
   zip.add("archive/byteorder", "little", {});
   for (size_t i = 0; i < tensors.size(); ++i) {

@@ -21,6 +21,7 @@ struct TorchFileContent {
 // As write_safetensors. The dtypes are those that torch.save has a storage class for (no 8-bit floats); another one is
 // a UserError.
 void write_torch_checkpoint(const fs::path& path, const std::vector<TensorDeclaration>& tensors,
-                            const TensorProvider& provide, const TorchFileContent& content);
+                            const TensorProvider& provide, const TorchFileContent& content,
+                            WrittenWhen written_when = WrittenWhen::on_disk);
 
 }  // namespace difftune

@@ -33,7 +33,8 @@ std::string read_zip_entry(std::span<const std::byte> file, const ZipEntry& entr
 class ZipWriter {
  public:
   // The content of every entry begins at a multiple of `alignment` bytes.
-  explicit ZipWriter(const fs::path& path, size_t alignment = 1) : path_(path), file_(path), alignment_(alignment) {}
+  explicit ZipWriter(const fs::path& path, size_t alignment = 1, WrittenWhen written_when = WrittenWhen::on_disk)
+      : path_(path), file_(path, written_when), alignment_(alignment) {}
   // The entry's content is `head` followed by `body`.
   void add(std::string_view name, std::string_view head, std::span<const std::byte> body);
   // Writes the directory and puts the file in its place.

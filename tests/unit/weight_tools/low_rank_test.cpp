@@ -13,7 +13,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "weight_tools/low_rank.h"
+#include "weight_tools/leading_svd.h"
 
 namespace difftune {
 namespace {

@@ -1,5 +1,5 @@
 // Signs of singular vectors against those of LAPACK's full SVD.
-#include "weight_tools/lapack_signs.h"
+#include "weight_tools/lapack_like_svd.h"
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorOperators.h>
