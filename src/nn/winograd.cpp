@@ -7,6 +7,7 @@
 #include <array>
 #include <vector>
 
+#include "nn/lanes.h"
 #include "nn/panel_product.h"
 #include "nn/pixel_rows.h"
 
@@ -19,18 +20,6 @@ constexpr int64_t kInputBytes = int64_t{8} << 20;
 // Rows of a transformed panel: 16 points of 128 × 64 values are 512 KiB, for the second-level cache.
 constexpr int64_t kPanelK = 128;
 constexpr int64_t kFewestTiles = 16;
-
-// Sixteen channels at once. The transforms below are compiled for several vector widths, and the machine's is taken.
-constexpr int64_t kLanes = 16;
-using Lanes = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(alignof(float)), may_alias));
-#if defined(__x86_64__)
-#define DT_FOR_EACH_VECTOR_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define DT_FOR_EACH_VECTOR_WIDTH
-#endif
-
-#define DT_LANES(pointer) (*reinterpret_cast<Lanes*>(pointer))
-#define DT_CONST_LANES(pointer) (*reinterpret_cast<const Lanes*>(pointer))
 
 // V = Bᵀ d B of one tile. rows[4 y + x]: the channels of a pixel.
 DT_FOR_EACH_VECTOR_WIDTH void transform_input(const float* const* rows, float* to, int64_t point_stride,

@@ -147,7 +147,7 @@ class Extraction {
     const at::Tensor matrix = diff.flatten(1);
     LeadingSvd found = leading_svd(matrix, rank, /*seed=*/i, rules_.exact);
     at::Tensor up = found.svd.u * found.svd.s, down = found.svd.vh;
-    clamp_to_quantile(up, down, rules_.clamp_quantile, found.has_lapack_signs ? VectorSigns::as_lapack : VectorSigns::arbitrary);
+    clamp_to_quantile(up, down, rules_.clamp_quantile);
     std::vector<int64_t> down_shape = shape, up_shape = {shape[0], rank};
     down_shape[0] = rank;
     if (is_conv) up_shape.insert(up_shape.end(), {1, 1});

@@ -3,8 +3,10 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TensorAccessor.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/linalg_qr.h>
 #include <ATen/ops/linalg_svd.h>
+#include <ATen/ops/linalg_svdvals.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mv.h>
@@ -14,6 +16,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
+
+#include "weight_tools/row_sweep.h"
 
 namespace difftune {
 namespace {
@@ -25,26 +31,32 @@ constexpr int64_t kLeafSize = 25;
 // A block holds a vector where less than this part of it reaches the block's end: divide and conquer drops as little.
 constexpr double kReachesEnd = 2e-6;
 // What is below this share of the largest value is rounding.
-constexpr double kRounding = 2e-6;
+constexpr double kRounding = 1e-5;
+// What LAPACK's own rounding leaves in place of zeros, as a share of the largest value. Its size decides nothing; that it
+// is there does: the QR iteration goes another way through zeros.
+constexpr double kLapackRounding = 3e-7;
 // Of the length of a vector, how much two of one triple have in common.
 constexpr double kOverlap = 0.9;
+// The noise in which signs are tried, as a share of the largest value: a few times what LAPACK's rounding is.
+constexpr double kNoise = 1e-6;
 // How much a value that was not seen may exceed the last one that was.
 constexpr double kUnseen = 1.01;
 
 double norm(const at::Tensor& x) { return at::linalg_vector_norm(x).item<double>(); }
 
+at::Tensor zeros(at::IntArrayRef shape) { return at::zeros(shape, at::TensorOptions().dtype(at::kFloat)); }
+
 // Orthonormal rows.
 class Basis {
  public:
-  Basis(int64_t max_rows, int64_t columns)
-      : rows_(at::zeros({max_rows, columns}, at::TensorOptions().dtype(at::kFloat))) {}
+  Basis(int64_t max_rows, int64_t columns) : rows_(zeros({max_rows, columns})), products_(max_rows) {}
 
-  // Takes what lies in the basis out of `x`, and adds the rest, which is scaled by its length. Returns that length, or
-  // 0, and adds nothing, where it is no more than `rounding`.
+  // Takes what lies in the basis out of `x`, and adds the rest, scaled to length 1. Returns its length, or 0, and adds
+  // nothing, where it is no more than `rounding`.
   double add(at::Tensor x, double rounding) {
-    if (size_ > 0) {
-      const at::Tensor all = rows();
-      for (int pass = 0; pass < 2; ++pass) x = x - at::mv(all.t(), at::mv(all, x));  // twice is enough (Kahan)
+    for (int pass = 0; pass < 2; ++pass) {  // twice is enough (Kahan)
+      sweep_rows(rows_.const_data_ptr<float>(), size_, rows_.size(1), x.const_data_ptr<float>(), -1, products_.data(),
+                 x.mutable_data_ptr<float>());
     }
     const double length = norm(x);
     if (length <= rounding) return 0;
@@ -58,18 +70,27 @@ class Basis {
 
  private:
   at::Tensor rows_;
+  std::vector<float> products_;
   int64_t size_ = 0;
 };
 
-// Bidiagonalises a matrix [m, n] from its first column on, with positive values.
+// A x and A^T A x of a contiguous A.
+std::pair<at::Tensor, at::Tensor> products(const at::Tensor& a, const at::Tensor& x) {
+  at::Tensor y = zeros({a.size(0)}), z = zeros({a.size(1)});
+  sweep_rows(a.const_data_ptr<float>(), a.size(0), a.size(1), x.const_data_ptr<float>(), 1,
+             y.mutable_data_ptr<float>(), z.mutable_data_ptr<float>());
+  return {y, z};
+}
+
+// Bidiagonalises a contiguous matrix [m, n] from its first column on, with positive values.
 class Bidiagonalisation {
  public:
   Bidiagonalisation(const at::Tensor& matrix, int64_t max_steps)
       : matrix_(matrix),
         left_(max_steps, matrix.size(0)),
-        right_(max_steps, matrix.size(1)),
-        b_(at::zeros({max_steps, max_steps}, at::TensorOptions().dtype(at::kFloat))) {
-    at::Tensor first = at::zeros({matrix.size(1)}, at::TensorOptions().dtype(at::kFloat));
+        right_(max_steps + 1, matrix.size(1)),
+        b_(zeros({max_steps, max_steps + 1})) {
+    at::Tensor first = zeros({matrix.size(1)});
     first[0] = 1;
     right_.add(first, 0);
   }
@@ -77,8 +98,13 @@ class Bidiagonalisation {
   void continue_to(int64_t steps) {
     while (!is_used_up_ && left_.size() < steps) {
       const int64_t i = left_.size();
-      if (right_.size() == i && !add(right_, at::mv(matrix_.t(), left_.last()), b_[i - 1][i])) break;
-      if (!add(left_, at::mv(matrix_, right_.last()), b_[i][i])) break;
+      auto [y, z] = products(matrix_, right_.last());
+      const double length = norm(y), new_length = left_.add(y, kRounding * largest_);
+      if (!set(i, i, new_length)) return;
+      // A^T u of the new row u. y is u's multiple and what u's predecessor has of it, whose product lies in the basis.
+      // Where the former is small, its product is too imprecise.
+      z = new_length > kLargePart * length ? z / new_length : at::mv(matrix_.t(), left_.last());
+      if (!set(i, i + 1, right_.add(z, kRounding * largest_))) return;
     }
   }
 
@@ -87,14 +113,24 @@ class Bidiagonalisation {
   int64_t size() const { return left_.size(); }
   at::Tensor left() const { return left_.rows(); }
   at::Tensor right() const { return right_.rows().narrow(0, 0, size()); }
-  at::Tensor b(int64_t size) const { return b_.narrow(0, 0, size).narrow(1, 0, size); }
+  double coupling(int64_t size) const { return is_used_up_ ? 0 : b_[size - 1][size].item<double>(); }
+  // The leading block, with positive values, as if LAPACK had made it of what is rounding.
+  at::Tensor b(int64_t size) const {
+    at::Tensor block = b_.narrow(0, 0, size).narrow(1, 0, size).clone();
+    for (int64_t i = left_.size(); i < size; ++i) {
+      block[i][i] = kLapackRounding * largest_;
+      if (i > 0) block[i - 1][i] = kLapackRounding * largest_;
+    }
+    return block;
+  }
 
  private:
-  bool add(Basis& basis, const at::Tensor& x, at::Tensor value) {
-    const double length = basis.add(x, kRounding * largest_);
-    value.fill_(length);
-    largest_ = std::max(largest_, length);
-    is_used_up_ = length == 0;
+  static constexpr double kLargePart = 0.1;
+
+  bool set(int64_t row, int64_t column, double value) {
+    b_[row][column] = value;
+    largest_ = std::max(largest_, value);
+    is_used_up_ = value == 0;
     return !is_used_up_;
   }
 
@@ -147,20 +183,20 @@ at::Tensor right_signs(const at::Tensor& right) {
   return signs;
 }
 
-// The largest value of A (I - V V^T) as far as a few power iterations tell.
+// The largest singular value of A (I - V V^T), from below: the largest Ritz value of a few Lanczos steps from a random
+// start, which find every value that stands out.
 double largest_unseen(const at::Tensor& matrix, const at::Tensor& vh, uint64_t seed) {
-  constexpr int64_t kVectors = 4;
-  constexpr int kIterations = 4;
-  at::Tensor x = at::randn({matrix.size(1), kVectors}, at::detail::createCPUGenerator(seed), matrix.options());
-  double largest = 0;
-  for (int i = 0; i < kIterations; ++i) {
-    x = x - at::mm(vh.t(), at::mm(vh, x));
-    x = x / at::linalg_vector_norm(x, 2, at::IntArrayRef{0}, /*keepdim=*/true).clamp_min(1e-30);
-    const at::Tensor y = at::mm(matrix, x);
-    largest = at::linalg_vector_norm(y, 2, at::IntArrayRef{0}).max().item<double>();
-    x = at::mm(matrix.t(), y);
+  constexpr int64_t kSteps = 10;
+  Basis basis(vh.size(0) + kSteps, vh.size(1));
+  for (int64_t i = 0; i < vh.size(0); ++i) basis.add(vh[i].clone(), 0);
+  at::Tensor next = at::randn({vh.size(1)}, at::detail::createCPUGenerator(seed), vh.options());
+  at::Tensor images = zeros({kSteps, matrix.size(0)});
+  for (int64_t i = 0; i < kSteps && basis.add(next, 0) > 0; ++i) {
+    const auto [y, z] = products(matrix, basis.last());
+    images[i].copy_(y);
+    next = z;
   }
-  return largest;
+  return at::linalg_svdvals(images).max().item<double>();
 }
 
 // Sizes of leading blocks that ?bdsdc divides as it does the whole, beginning with the smallest that is of use.
@@ -175,12 +211,19 @@ int64_t next_size(int64_t side, int64_t size) {
   return next;
 }
 
-at::Tensor reach_to_end(const at::Tensor& vectors_of_rows) {
-  return at::linalg_vector_norm(vectors_of_rows.narrow(1, vectors_of_rows.size(1) - 2, 2), 2, at::IntArrayRef{1}).max();
+// The largest part of the rows that lies in their last two values.
+double reach_to_end(const at::Tensor& rows) {
+  const at::Tensor end = rows.narrow(1, rows.size(1) - 2, 2);
+  return at::linalg_vector_norm(end, 2, at::IntArrayRef{1}).max().item<double>();
 }
 
-// Of a matrix that is not wide, or of the transpose of one that is.
-std::optional<TruncatedSvd> from_leading_block(const at::Tensor& matrix, int64_t rank, bool is_transposed) {
+struct Found {
+  LapackLikeSvd result;
+  bool is_used_up = false;
+};
+
+// Of a contiguous matrix that is not wide, or of the transpose of one that is.
+std::optional<Found> from_leading_block(const at::Tensor& matrix, int64_t rank, bool is_transposed) {
   const int64_t m = matrix.size(0), n = matrix.size(1), max_size = n / 2;
   Bidiagonalisation found(matrix, max_size);
   for (int64_t size = first_size(n, rank); size <= max_size; size = next_size(n, size)) {
@@ -188,14 +231,14 @@ std::optional<TruncatedSvd> from_leading_block(const at::Tensor& matrix, int64_t
     const int64_t steps = found.size();
     if (steps < rank) return std::nullopt;
     const auto [p0, s0, q0] = at::linalg_svd(found.b(size), /*full_matrices=*/false);
-    const bool is_held = reach_to_end(q0.narrow(0, 0, rank)).item<double>() < kReachesEnd &&
-                         reach_to_end(p0.t().narrow(0, 0, rank)).item<double>() < kReachesEnd;
+    const bool is_held = reach_to_end(q0.narrow(0, 0, rank)) < kReachesEnd &&
+                         reach_to_end(p0.t().narrow(0, 0, rank)) < kReachesEnd;
     if (!found.is_used_up() && !is_held) continue;
 
     const bool has_qr = !is_transposed && 2 * m >= 3 * n;
     const at::Tensor signs_left = left_signs(matrix, found.left(), has_qr);
     const at::Tensor signs_right = right_signs(found.right());
-    at::Tensor b = found.b(size).clone();
+    at::Tensor b = found.b(size);
     b.narrow(0, 0, steps).narrow(1, 0, steps).mul_(signs_left.unsqueeze(1)).mul_(signs_right);
     // A wide matrix becomes lower bidiagonal: that of its transpose, with all signs turned on the way to an upper one.
     const auto [p, s, q] = at::linalg_svd(is_transposed ? b.t() : b, /*full_matrices=*/false);
@@ -206,28 +249,53 @@ std::optional<TruncatedSvd> from_leading_block(const at::Tensor& matrix, int64_t
     const at::Tensor u = vectors(in_left, found.left(), signs_left);
     const at::Tensor v = vectors(in_right, found.right(), signs_right);
     const at::Tensor values = s.narrow(0, 0, rank).contiguous();
-    return is_transposed ? TruncatedSvd{v.t().contiguous(), values, u} : TruncatedSvd{u.t().contiguous(), values, v};
+    Found result;
+    result.is_used_up = found.is_used_up();
+    result.result.svd =
+        is_transposed ? TruncatedSvd{v.t().contiguous(), values, u} : TruncatedSvd{u.t().contiguous(), values, v};
+    // A^T u - s v is the coupling to the next column times the end of u: a value is larger by that much at most.
+    const at::Tensor residuals = found.coupling(size) * in_left.narrow(0, 0, rank).select(1, size - 1).abs();
+    result.result.missed = ((2 * values + residuals) * residuals).sum().item<double>();
+    return result;
   }
   return std::nullopt;
 }
 
+// The smallest part that vectors of the same place have in common; negative where one is turned.
+double smallest_overlap(const TruncatedSvd& a, const TruncatedSvd& b) {
+  return (a.vh * b.vh).sum(1).min().item<double>();
+}
+
+// Of a matrix whose rank is used up, whether its signs stay in a little noise. Where they do not, LAPACK's hang on its
+// rounding.
+bool has_stable_signs(const at::Tensor& matrix, const TruncatedSvd& svd, bool is_transposed, uint64_t seed) {
+  const double spread = kNoise * svd.s[0].item<double>() / std::sqrt(static_cast<double>(matrix.size(0)));
+  const at::Tensor noise = at::randn(matrix.sizes(), at::detail::createCPUGenerator(seed), matrix.options());
+  const auto other = from_leading_block(at::add(matrix, noise, spread), svd.rank(), is_transposed);
+  return other && smallest_overlap(svd, other->result.svd) > kOverlap;
+}
+
 }  // namespace
 
-std::optional<TruncatedSvd> lapack_like_svd(const at::Tensor& matrix, int64_t rank, uint64_t seed) {
+std::optional<LapackLikeSvd> lapack_like_svd(const at::Tensor& matrix, int64_t rank, uint64_t seed) {
   const bool is_wide = matrix.size(0) < matrix.size(1);
   if (std::min(matrix.size(0), matrix.size(1)) <= kSmallSide) return std::nullopt;
-  auto svd = from_leading_block(is_wide ? matrix.t() : matrix, rank, is_wide);
-  if (!svd) return svd;
-  const double last = svd->s[rank - 1].item<double>();
-  const double rounding = kRounding * svd->s[0].item<double>();
-  if (largest_unseen(matrix, svd->vh, seed) > kUnseen * last + rounding) return std::nullopt;
-  return svd;
+  const at::Tensor tall = (is_wide ? matrix.t() : matrix).contiguous();
+  const auto found = from_leading_block(tall, rank, is_wide);
+  if (!found) return std::nullopt;
+  const TruncatedSvd& svd = found->result.svd;
+  const double first = svd.s[0].item<double>(), last = svd.s[rank - 1].item<double>();
+  if (last <= kRounding * first) return std::nullopt;
+  const at::Tensor right = is_wide ? svd.u.t().contiguous() : svd.vh;
+  if (largest_unseen(tall, right, seed) > kUnseen * last) return std::nullopt;
+  if (found->is_used_up && !has_stable_signs(tall, svd, is_wide, seed)) return std::nullopt;
+  return found->result;
 }
 
 bool take_lapack_signs(const at::Tensor& matrix, TruncatedSvd& svd) {
   const auto found = lapack_like_svd(matrix, svd.rank(), /*seed=*/0);
   if (!found) return false;
-  const at::Tensor overlap = (found->vh * svd.vh).sum(1);
+  const at::Tensor overlap = (found->svd.vh * svd.vh).sum(1);
   if (overlap.abs().min().item<double>() < kOverlap) return false;
   svd.u = svd.u * overlap.sign();
   svd.vh = svd.vh * overlap.sign().unsqueeze(1);

@@ -89,12 +89,9 @@ TruncatedSvd svd_with_lapack_like_svd(const Sum& sum, int64_t rank, bool exact) 
 
 }  // namespace
 
-void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q, VectorSigns signs) {
+void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q) {
   if (q >= 1) return;
-  const double limit = signs == VectorSigns::as_lapack
-                           ? joint_quantile(up, down, q)
-                           : joint_quantile(at::cat({up.flatten(), up.flatten().neg()}),
-                                            at::cat({down.flatten(), down.flatten().neg()}), q);
+  const double limit = joint_quantile(up, down, q);
   up = at::clamp(up, -limit, limit);
   down = at::clamp(down, -limit, limit);
 }
@@ -123,7 +120,7 @@ std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const 
     const int64_t rank = std::min({wanted, sum.down_shape[1], num_rows});
     const TruncatedSvd svd = svd_with_lapack_like_svd(sum, rank, rules.exact);
     at::Tensor new_up = svd.u * svd.s, new_down = svd.vh;
-    clamp_to_quantile(new_up, new_down, kClampQuantile, VectorSigns::as_lapack);
+    clamp_to_quantile(new_up, new_down, kClampQuantile);
     std::vector<int64_t> down_shape = sum.down_shape, up_shape = {num_rows, rank};
     down_shape[0] = rank;
     if (sum.is_conv()) up_shape.insert(up_shape.end(), {1, 1});

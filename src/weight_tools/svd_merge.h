@@ -17,12 +17,9 @@ struct SvdMergeRules {
 // as sd-scripts does. Alphas are the ranks, as integers.
 std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const SvdMergeRules& rules);
 
-// The quantile of the signed values, which sd-scripts clamps to, depends on the signs of the singular vectors, which no
-// SVD determines. Those of LAPACK's full SVD give its result; with others both signs of every value count alike.
-enum class VectorSigns { as_lapack, arbitrary };
-
-// Clamps both factors to the quantile `q` of their values, above and below; 1 clamps nothing. (sd-scripts then clamps
-// negative values to the largest positive one.)
-void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q, VectorSigns signs);
+// Clamps both factors to the quantile `q` of their signed values, above and below, which depends on the signs of the
+// singular vectors: sd-scripts takes LAPACK's. 1 clamps nothing. (sd-scripts then clamps negative values to the largest
+// positive one.)
+void clamp_to_quantile(at::Tensor& up, at::Tensor& down, double q);
 
 }  // namespace difftune
