@@ -17,8 +17,7 @@ void describe_accuracy(FluxExtractLoraOptions& options, OptionTable& table) {
   table.add("clamp_quantile", &options.clamp_quantile,
             "Clamp the factors of each layer to this quantile of their values; 1 clamps nothing.",
             {.minimum = 0, .maximum = 1});
-  describe_exact_svd(options.exact_svd,
-                     "some ten times slower, and sd-scripts' result also where a difference is like noise", table);
+  describe_exact_svd(options.exact_svd, table);
 }
 
 void describe_rest(FluxExtractLoraOptions& options, OptionTable& table) {

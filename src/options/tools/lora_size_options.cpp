@@ -48,7 +48,7 @@ OptionTable describe(SvdMergeLoraOptions& options) {
   table.add("new_rank", &options.new_rank, "Rank of the result.", {.minimum = 1});
   table.add("new_conv_rank", &options.new_conv_rank, "Rank of convolutions larger than 1x1; --new_rank without it.",
             {.minimum = 1});
-  describe_exact_svd(options.exact_svd, "some ten times slower, with a difference below a hundredth", table);
+  describe_exact_svd(options.exact_svd, table);
   describe_block_weights(options.lbws, "12 or 20 numbers for SDXL, 17 or 26 for SD 1.x and 2.x", table);
   describe_lora_metadata(options.no_metadata, table);
   table.group("Where it works");

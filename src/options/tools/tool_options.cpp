@@ -47,9 +47,10 @@ void describe_block_weights(std::vector<std::string>& lbws, const char* lengths,
             {.metavar = "LIST ..."});
 }
 
-void describe_exact_svd(bool& exact_svd, const char* effect, OptionTable& table) {
+void describe_exact_svd(bool& exact_svd, OptionTable& table) {
   table.add("exact_svd", &exact_svd,
-            fmt::format("Compute all singular values of every layer, not only those that stay: {}.", effect));
+            "Compute all singular values of every layer, not only those that stay: several times slower, with the same "
+            "result but for rounding.");
 }
 
 }  // namespace difftune

@@ -29,7 +29,6 @@ void describe_precisions(std::string& precision, std::optional<std::string>& sav
 // The group of --no_metadata, for a LoRA.
 void describe_lora_metadata(bool& no_metadata, OptionTable& table);
 void describe_block_weights(std::vector<std::string>& lbws, const char* lengths, OptionTable& table);
-// --exact_svd; `effect` ends the sentence "all singular values …: ".
-void describe_exact_svd(bool& exact_svd, const char* effect, OptionTable& table);
+void describe_exact_svd(bool& exact_svd, OptionTable& table);
 
 }  // namespace difftune

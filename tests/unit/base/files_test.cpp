@@ -80,6 +80,16 @@ TEST_F(Files, WithoutCommitTheOldContentStays) {
   EXPECT_THAT(names(), UnorderedElementsAre("f"));
 }
 
+TEST_F(Files, AFileThatIsLeftToTheKernelAppearsWhole) {
+  write_file_atomically(folder_ / "f", "old");
+  AtomicFile file(folder_ / "f", WrittenWhen::in_kernel);
+  file.write("new");
+  EXPECT_EQ(read_file(folder_ / "f"), "old");
+  file.commit();
+  EXPECT_EQ(read_file(folder_ / "f"), "new");
+  EXPECT_THAT(names(), UnorderedElementsAre("f"));
+}
+
 TEST_F(Files, BytesCanBeOverwrittenBeforeCommit) {
   AtomicFile file(folder_ / "f");
   file.write("0123456");
