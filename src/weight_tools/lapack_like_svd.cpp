@@ -113,13 +113,17 @@ class Bidiagonalisation {
   int64_t size() const { return left_.size(); }
   at::Tensor left() const { return left_.rows(); }
   at::Tensor right() const { return right_.rows().narrow(0, 0, size()); }
-  double coupling(int64_t size) const { return is_used_up_ ? 0 : b_[size - 1][size].item<double>(); }
-  // The leading block, with positive values, as if LAPACK had made it of what is rounding.
+  // With the column after the last.
+  double coupling() const { return is_used_up_ ? 0 : b_[size() - 1][size()].item<double>(); }
+  // The leading block, with positive values; beyond the steps that were made as if it went on in the same way, or as if
+  // LAPACK had made it of what is rounding.
   at::Tensor b(int64_t size) const {
     at::Tensor block = b_.narrow(0, 0, size).narrow(1, 0, size).clone();
-    for (int64_t i = left_.size(); i < size; ++i) {
-      block[i][i] = kLapackRounding * largest_;
-      if (i > 0) block[i - 1][i] = kLapackRounding * largest_;
+    const int64_t steps = left_.size();
+    const at::Scalar rounding = kLapackRounding * largest_;
+    for (int64_t i = steps; i < size; ++i) {
+      block[i][i] = is_used_up_ ? rounding : b_[steps - 1][steps - 1].item();
+      if (i > 0 && (is_used_up_ || i > steps)) block[i - 1][i] = is_used_up_ ? rounding : b_[steps - 1][steps].item();
     }
     return block;
   }
@@ -199,22 +203,28 @@ double largest_unseen(const at::Tensor& matrix, const at::Tensor& vh, uint64_t s
   return at::linalg_svdvals(images).max().item<double>();
 }
 
-// Sizes of leading blocks that ?bdsdc divides as it does the whole, beginning with the smallest that is of use.
-int64_t first_size(int64_t side, int64_t rank) {
-  int64_t size = side;
-  while (size > kLeafSize && size / 2 >= rank + kExtraSteps) size /= 2;
-  return size;
-}
-int64_t next_size(int64_t side, int64_t size) {
-  int64_t next = side;
-  while (next / 2 > size) next /= 2;
-  return next;
+struct Look {
+  int64_t size, steps;
+};
+
+// When to look whether a leading block holds the vectors: sizes that ?bdsdc divides as it does the whole, beginning with
+// the smallest that is of use. A step reads the whole matrix, so that large blocks are looked at before they are full.
+std::vector<Look> looks(int64_t side, int64_t rank) {
+  constexpr int64_t kLarge = 128;
+  std::vector<Look> looks;
+  for (int64_t size = side / 2; size >= rank + kExtraSteps; size /= 2) {
+    looks.push_back({size, size});
+    if (size >= kLarge) looks.push_back({size, size * 3 / 4});
+    if (size <= kLeafSize) break;
+  }
+  std::reverse(looks.begin(), looks.end());
+  return looks;
 }
 
-// The largest part of the rows that lies in their last two values.
-double reach_to_end(const at::Tensor& rows) {
-  const at::Tensor end = rows.narrow(1, rows.size(1) - 2, 2);
-  return at::linalg_vector_norm(end, 2, at::IntArrayRef{1}).max().item<double>();
+// The largest part of vectors in rows that lies in the two places before `end` or behind them.
+double reach_to_end(const at::Tensor& rows, int64_t end) {
+  const at::Tensor last = rows.narrow(1, end - 2, rows.size(1) - end + 2);
+  return at::linalg_vector_norm(last, 2, at::IntArrayRef{1}).max().item<double>();
 }
 
 struct Found {
@@ -226,14 +236,13 @@ struct Found {
 std::optional<Found> from_leading_block(const at::Tensor& matrix, int64_t rank, bool is_transposed) {
   const int64_t m = matrix.size(0), n = matrix.size(1), max_size = n / 2;
   Bidiagonalisation found(matrix, max_size);
-  for (int64_t size = first_size(n, rank); size <= max_size; size = next_size(n, size)) {
-    found.continue_to(size);
+  for (const auto& [size, wanted_steps] : looks(n, rank)) {
+    found.continue_to(wanted_steps);
     const int64_t steps = found.size();
     if (steps < rank) return std::nullopt;
     const auto [p0, s0, q0] = at::linalg_svd(found.b(size), /*full_matrices=*/false);
-    const bool is_held = reach_to_end(q0.narrow(0, 0, rank)) < kReachesEnd &&
-                         reach_to_end(p0.t().narrow(0, 0, rank)) < kReachesEnd;
-    if (!found.is_used_up() && !is_held) continue;
+    const auto is_held = [&](const at::Tensor& rows) { return reach_to_end(rows.narrow(0, 0, rank), steps) < kReachesEnd; };
+    if (!found.is_used_up() && !(is_held(q0) && is_held(p0.t()))) continue;
 
     const bool has_qr = !is_transposed && 2 * m >= 3 * n;
     const at::Tensor signs_left = left_signs(matrix, found.left(), has_qr);
@@ -254,7 +263,7 @@ std::optional<Found> from_leading_block(const at::Tensor& matrix, int64_t rank, 
     result.result.svd =
         is_transposed ? TruncatedSvd{v.t().contiguous(), values, u} : TruncatedSvd{u.t().contiguous(), values, v};
     // A^T u - s v is the coupling to the next column times the end of u: a value is larger by that much at most.
-    const at::Tensor residuals = found.coupling(size) * in_left.narrow(0, 0, rank).select(1, size - 1).abs();
+    const at::Tensor residuals = found.coupling() * in_left.narrow(0, 0, rank).select(1, steps - 1).abs();
     result.result.missed = ((2 * values + residuals) * residuals).sum().item<double>();
     return result;
   }

@@ -8,7 +8,7 @@
 namespace difftune {
 
 // Up to this size of the smaller side LAPACK takes milliseconds.
-inline constexpr int64_t kSmallSide = 384;
+inline constexpr int64_t kSmallSide = 256;
 
 // U diag(s) Vh with orthonormal u [m, k] and vh [k, n]; s [k] falls. On the CPU, in fp32.
 struct TruncatedSvd {
