@@ -98,7 +98,7 @@ AtomicFile::~AtomicFile() {
 void AtomicFile::write(const void* data, size_t num_bytes) {
   write_all(fd_, data, num_bytes, path_);
   num_written_ += num_bytes;
-  if (num_written_ - num_on_the_way_ < kBytesPerTransfer) return;
+  if (written_when_ == WrittenWhen::in_kernel || num_written_ - num_on_the_way_ < kBytesPerTransfer) return;
   // Starts the transfer and does not wait for it. A failure is no harm: it is tried again.
   sync_file_range(fd_, static_cast<off_t>(num_on_the_way_), static_cast<off_t>(num_written_ - num_on_the_way_),
                   SYNC_FILE_RANGE_WRITE);

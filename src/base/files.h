@@ -19,7 +19,8 @@ std::string read_file(const fs::path& path);
 // When a file counts as written.
 enum class WrittenWhen {
   on_disk,    // it outlives a power cut
-  in_kernel,  // it outlives this program; the kernel brings it to the disk within half a minute. For what can be made again
+  in_kernel,  // it outlives this program; the kernel brings it to the disk within half a minute. For what can be made
+              // again
 };
 
 // A writer to PATH.<pid>.tmp in the same folder; commit() renames it over `path`. Destroyed without commit(),

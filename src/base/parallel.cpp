@@ -10,6 +10,16 @@
 
 namespace difftune {
 
+namespace {
+std::atomic<void (*)()> g_prepare{nullptr};
+}  // namespace
+
+void set_thread_preparation(void (*prepare)()) { g_prepare = prepare; }
+
+void prepare_thread() {
+  if (const auto prepare = g_prepare.load()) prepare();
+}
+
 void parallel_for(size_t count, const std::function<void(size_t)>& work, size_t num_threads) {
   if (num_threads == 0) num_threads = std::max(1u, std::thread::hardware_concurrency());
   num_threads = std::min(num_threads, count);
@@ -28,7 +38,12 @@ void parallel_for(size_t count, const std::function<void(size_t)>& work, size_t 
     }
   };
   std::vector<std::thread> threads;
-  for (size_t t = 1; t < num_threads; ++t) threads.emplace_back(run);
+  for (size_t t = 1; t < num_threads; ++t) {
+    threads.emplace_back([&] {
+      prepare_thread();
+      run();
+    });
+  }
   run();
   for (auto& thread : threads) thread.join();
   if (error) std::rethrow_exception(error);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "nn/pooled_allocator.h"
 #include "options/read_options.h"
 
@@ -37,7 +38,9 @@ bool read_tool_options(const CommandPage& page, OptionTable& table, std::span<co
 }
 
 void prepare_for_tensors() {
+  // The tools work on several tensors at once. MKL keeps the number for each thread.
   at::set_num_threads(1);
+  set_thread_preparation([] { at::set_num_threads(1); });
   nn::use_pooled_memory();
 }
 

@@ -15,6 +15,7 @@
 #include "data/latent_file.h"
 #include "data/prepared_image.h"
 #include "data/stack_tensors.h"
+#include "weights/finite.h"
 
 namespace difftune {
 namespace {

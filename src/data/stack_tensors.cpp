@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
@@ -45,12 +44,6 @@ at::Tensor stack_padded(const std::vector<at::Tensor>& tensors) {
     padded.push_back(std::move(longer));
   }
   return stack_tensors(padded);
-}
-
-bool all_finite(const at::Tensor& tensor) {
-  const at::Tensor dense = tensor.to(at::kFloat).contiguous();
-  const float* values = dense.const_data_ptr<float>();
-  return std::all_of(values, values + dense.numel(), [](float value) { return std::isfinite(value); });
 }
 
 }  // namespace difftune

@@ -13,7 +13,4 @@ at::Tensor stack_tensors(const std::vector<at::Tensor>& tensors);
 // The same for tensors whose first axis may differ: the shorter ones end in zeros.
 at::Tensor stack_padded(const std::vector<at::Tensor>& tensors);
 
-// Whether every number of the tensor is finite.
-bool all_finite(const at::Tensor& tensor);
-
 }  // namespace difftune

@@ -12,8 +12,8 @@
 #include "base/progress.h"
 #include "data/caption_file.h"
 #include "data/captions.h"
-#include "data/stack_tensors.h"
 #include "data/text_file.h"
+#include "weights/finite.h"
 
 namespace difftune {
 namespace {

@@ -7,7 +7,7 @@
 #include "base/files.h"
 #include "base/sha256.h"
 #include "data/python_text.h"
-#include "data/stack_tensors.h"
+#include "weights/finite.h"
 #include "weights/npz.h"
 
 namespace difftune {

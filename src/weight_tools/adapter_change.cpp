@@ -166,12 +166,17 @@ WeightChange read_change(const AdapterFile& file, const AdapterModule& module, i
   return change;
 }
 
-void add_low_rank(const WeightChange& change, double ratio, int64_t first_row, at::Tensor weight) {
-  at::Tensor product = at::mm(change.up.narrow(0, first_row, weight.size(0)), change.down);
-  // Not mul_(), which rounds a number to the tensor's precision first. A power of two rounds nothing.
+ScaledProduct low_rank_product(const WeightChange& change, double ratio, int64_t first_row, int64_t num_rows) {
+  // A power of two rounds nothing.
   int exponent = 0;
   const bool is_exact = std::abs(std::frexp(change.scale, &exponent)) == 0.5;
-  const double first = is_exact ? ratio * change.scale : ratio, second = is_exact ? 1 : change.scale;
+  return {at::mm(change.up.narrow(0, first_row, num_rows), change.down), is_exact ? ratio * change.scale : ratio,
+          is_exact ? 1 : change.scale};
+}
+
+void add_low_rank(const WeightChange& change, double ratio, int64_t first_row, at::Tensor weight) {
+  auto [product, first, second] = low_rank_product(change, ratio, first_row, weight.size(0));
+  // Not mul_(), which rounds a number to the tensor's precision first.
   if (first != 1) product = product * first;
   if (second != 1) product = product * second;
   weight.add_(product);

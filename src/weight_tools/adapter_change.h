@@ -28,9 +28,17 @@ void check_fits(const AdapterFile& file, const AdapterModule& module, const std:
 // Reads a module in `dtype`; `rows` are those of its weight.
 WeightChange read_change(const AdapterFile& file, const AdapterModule& module, int64_t rows, c10::ScalarType dtype);
 
-// Adds `ratio` times the change to `weight` [rows, columns], in place and in the weight's dtype, for rows
-// [first_row, first_row + weight.size(0)) of the change. The operations and their order are those of sd-scripts, so
-// that fp32 results agree with it. Only for changes that are low-rank.
+// Rows of a low-rank change: `product` times `first`, then times `second`. Each multiplication rounds.
+struct ScaledProduct {
+  at::Tensor product;  // [rows, columns], contiguous
+  double first = 1, second = 1;
+};
+
+// `ratio` times rows [first_row, first_row + num_rows) of a change that is low-rank, in the operations and the order of
+// sd-scripts, so that fp32 results agree with it.
+ScaledProduct low_rank_product(const WeightChange& change, double ratio, int64_t first_row, int64_t num_rows);
+
+// Adds that to `weight` [num_rows, columns], in place and in the weight's dtype.
 void add_low_rank(const WeightChange& change, double ratio, int64_t first_row, at::Tensor weight);
 
 // Applies any change to the whole of `weight` [out, in, …], in place.

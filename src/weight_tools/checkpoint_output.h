@@ -24,6 +24,9 @@ struct TensorRecipe {
   TensorDeclaration tensor;
   std::function<at::Tensor()> make;
   std::vector<Input> inputs;  // what `make` reads, to give their pages back and for messages
+  // `make` looks for values that are not finite, and gives an undefined tensor where there is one. Without it they are
+  // looked for in the tensor that is made.
+  bool checks_values = false;
 };
 
 // A tensor of a file as it is, or rounded to `dtype`.

@@ -32,8 +32,8 @@ constexpr int64_t kLeafSize = 25;
 constexpr double kReachesEnd = 2e-6;
 // What is below this share of the largest value is rounding.
 constexpr double kRounding = 1e-5;
-// What LAPACK's own rounding leaves in place of zeros, as a share of the largest value. Its size decides nothing; that it
-// is there does: the QR iteration goes another way through zeros.
+// What LAPACK's own rounding leaves in place of zeros, as a share of the largest value. Its size decides nothing; that
+// it is there does: the QR iteration goes another way through zeros.
 constexpr double kLapackRounding = 3e-7;
 // Of the length of a vector, how much two of one triple have in common.
 constexpr double kOverlap = 0.9;
@@ -77,8 +77,8 @@ class Basis {
 // A x and A^T A x of a contiguous A.
 std::pair<at::Tensor, at::Tensor> products(const at::Tensor& a, const at::Tensor& x) {
   at::Tensor y = zeros({a.size(0)}), z = zeros({a.size(1)});
-  sweep_rows(a.const_data_ptr<float>(), a.size(0), a.size(1), x.const_data_ptr<float>(), 1,
-             y.mutable_data_ptr<float>(), z.mutable_data_ptr<float>());
+  sweep_rows(a.const_data_ptr<float>(), a.size(0), a.size(1), x.const_data_ptr<float>(), 1, y.mutable_data_ptr<float>(),
+             z.mutable_data_ptr<float>());
   return {y, z};
 }
 
@@ -181,8 +181,7 @@ at::Tensor right_signs(const at::Tensor& right) {
   const int64_t count = right.size(0);
   at::Tensor signs = at::ones({count}, right.options());
   if (count > 1) {
-    signs.narrow(0, 1, count - 1)
-        .copy_(householder_signs(right.narrow(0, 1, count - 1).narrow(1, 1, count - 1).t()));
+    signs.narrow(0, 1, count - 1).copy_(householder_signs(right.narrow(0, 1, count - 1).narrow(1, 1, count - 1).t()));
   }
   return signs;
 }
@@ -207,8 +206,9 @@ struct Look {
   int64_t size, steps;
 };
 
-// When to look whether a leading block holds the vectors: sizes that ?bdsdc divides as it does the whole, beginning with
-// the smallest that is of use. A step reads the whole matrix, so that large blocks are looked at before they are full.
+// When to look whether a leading block holds the vectors: sizes that ?bdsdc divides as it does the whole, beginning
+// with the smallest that is of use. A step reads the whole matrix, so that large blocks are looked at before they are
+// full.
 std::vector<Look> looks(int64_t side, int64_t rank) {
   constexpr int64_t kLarge = 128;
   std::vector<Look> looks;
@@ -241,7 +241,9 @@ std::optional<Found> from_leading_block(const at::Tensor& matrix, int64_t rank, 
     const int64_t steps = found.size();
     if (steps < rank) return std::nullopt;
     const auto [p0, s0, q0] = at::linalg_svd(found.b(size), /*full_matrices=*/false);
-    const auto is_held = [&](const at::Tensor& rows) { return reach_to_end(rows.narrow(0, 0, rank), steps) < kReachesEnd; };
+    const auto is_held = [&](const at::Tensor& rows) {
+      return reach_to_end(rows.narrow(0, 0, rank), steps) < kReachesEnd;
+    };
     if (!found.is_used_up() && !(is_held(q0) && is_held(p0.t()))) continue;
 
     const bool has_qr = !is_transposed && 2 * m >= 3 * n;

@@ -8,8 +8,8 @@ namespace difftune {
 struct LeadingSvd {
   TruncatedSvd svd;
   double residual = 0;  // ||A - U s Vh|| / ||A||, in the Frobenius norm
-  // At most this many times the residual of the exact truncated SVD, by the residuals of the singular vectors and as far
-  // as fp32 tells what is left out.
+  // At most this many times the residual of the exact truncated SVD, by the residuals of the singular vectors and as
+  // far as fp32 tells what is left out.
   double excess = 1;
   bool is_exact = false;  // by exact_svd()
 };

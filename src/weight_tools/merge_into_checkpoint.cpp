@@ -3,12 +3,16 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstddef>
 
 #include "base/error.h"
 #include "base/parallel.h"
 #include "families/family_identity.h"
 #include "families/saved_keys.h"
+#include "nn/widen.h"
 #include "weight_tools/tool_files.h"
+#include "weights/finite.h"
 
 namespace difftune {
 namespace {
@@ -27,6 +31,53 @@ constexpr size_t kChunksWorthAThread = 8;
   fail("{}: none of its {} modules{} has a place in {}{} (the first is {})", file.path().string(), names.size(),
        family.empty() ? "" : fmt::format(", named as those of a LoRA for {},", family), checkpoints[0]->path().string(),
        model ? fmt::format(", which is {}", model->name) : "", names.front());
+}
+
+// What is added to adjacent rows, from `first_row` of a chunk on.
+struct PartOfRows {
+  int64_t first_row;
+  ScaledProduct change;
+};
+
+// Wider vectors would be allowed to fuse a product and a sum, with other last bits than sd-scripts'.
+#if defined(__x86_64__)
+__attribute__((target_clones("avx2", "default")))
+#endif
+void add_scaled(const float* product, float first, float second, float* to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) to[i] += product[i] * first * second;
+}
+
+// A pair of dtypes that rows are converted between by vector instructions.
+bool is_quick_pair(const at::Tensor& stored, c10::ScalarType dtype) {
+  const bool is_widened = stored.scalar_type() == at::kFloat || stored.scalar_type() == at::kHalf ||
+                          stored.scalar_type() == at::kBFloat16 || stored.scalar_type() == at::kFloat8_e4m3fn;
+  return is_widened && (dtype == at::kFloat || dtype == at::kBFloat16) && stored.is_contiguous();
+}
+
+// The sum in fp32, row by row while each is in the first-level cache. Of a quick pair, both contiguous. False where a
+// value is not finite.
+bool merge_quickly(const at::Tensor& stored, const std::vector<PartOfRows>& parts, at::Tensor result) {
+  const int64_t columns = stored.numel() / std::max<int64_t>(1, stored.size(0));
+  const auto* from = static_cast<const std::byte*>(stored.const_data_ptr());
+  const size_t from_bytes = static_cast<size_t>(columns) * stored.element_size();
+  auto* to = static_cast<std::byte*>(result.mutable_data_ptr());
+  const size_t to_bytes = static_cast<size_t>(columns) * result.element_size();
+  std::vector<float> sum(static_cast<size_t>(columns));
+  for (int64_t row = 0; row < stored.size(0); ++row, from += from_bytes, to += to_bytes) {
+    nn::widen_row(stored.scalar_type(), from, sum.data(), columns);
+    for (const auto& [first_row, change] : parts) {
+      if (row < first_row || row >= first_row + change.product.size(0)) continue;
+      add_scaled(change.product.const_data_ptr<float>() + (row - first_row) * columns, static_cast<float>(change.first),
+                 static_cast<float>(change.second), sum.data(), columns);
+    }
+    if (result.scalar_type() == at::kBFloat16) {
+      nn::narrow_row(sum.data(), reinterpret_cast<c10::BFloat16*>(to), columns);
+    } else {
+      std::copy(sum.begin(), sum.end(), reinterpret_cast<float*>(to));
+    }
+    if (!all_finite(result.scalar_type(), to, columns)) return false;
+  }
+  return true;
 }
 
 bool is_attention_of_first_loras(const std::string& module) {
@@ -89,7 +140,8 @@ std::vector<TensorRecipe> CheckpointMerge::recipes(size_t checkpoint, c10::Scala
     const auto written = converts ? dtype : info.dtype;
     recipes.push_back({{saved.name, written, info.shape},
                        [this, checkpoint, key, written] { return tensor(checkpoint, key, written); },
-                       {{source, key}}});
+                       {{source, key}},
+                       /*checks_values=*/changes_[checkpoint].contains(key)});
   }
   return recipes;
 }
@@ -112,8 +164,23 @@ at::Tensor CheckpointMerge::changed(const at::Tensor& stored, const std::vector<
                 columns = std::max<int64_t>(1, stored.numel() / std::max<int64_t>(1, num_rows));
   const int64_t rows_of_chunk = std::max(kRowsTogether, kChunkElements / columns / kRowsTogether * kRowsTogether);
   const int64_t step = is_row_by_row ? rows_of_chunk : num_rows;
+  const bool is_quick = is_row_by_row && rules_.precision == at::kFloat && is_quick_pair(stored, dtype);
+  std::atomic<bool> is_finite{true};
   const auto merge_rows = [&](size_t chunk) {
+    if (!is_finite) return;
     const int64_t row = static_cast<int64_t>(chunk) * step, count = std::min(step, num_rows - row);
+    if (is_quick) {
+      std::vector<PartOfRows> parts;
+      for (size_t i = 0; i < changes.size(); ++i) {
+        const int64_t begin = std::max(row, changes[i].first_row);
+        const int64_t end = std::min(row + count, changes[i].first_row + changes[i].num_rows);
+        if (begin >= end) continue;
+        parts.push_back(
+            {begin - row, low_rank_product(loaded[i], ratios[i], begin - changes[i].first_row, end - begin)});
+      }
+      if (!merge_quickly(stored.narrow(0, row, count), parts, result.narrow(0, row, count))) is_finite = false;
+      return;
+    }
     at::Tensor weight = stored.narrow(0, row, count).to(rules_.precision, /*non_blocking=*/false, /*copy=*/true);
     for (size_t i = 0; i < changes.size(); ++i) {
       const int64_t begin = std::max(row, changes[i].first_row);
@@ -131,7 +198,8 @@ at::Tensor CheckpointMerge::changed(const at::Tensor& stored, const std::vector<
   const auto num_chunks = static_cast<size_t>((num_rows + step - 1) / step);
   // Starting threads costs more than a few chunks.
   parallel_for(num_chunks, merge_rows, num_chunks < kChunksWorthAThread ? 1 : 0);
-  return result;
+  if (!is_quick) is_finite = all_finite(result);
+  return is_finite ? result : at::Tensor();
 }
 
 }  // namespace difftune

@@ -39,6 +39,7 @@ class CheckpointMerge {
                   const MergeRules& rules);
 
   // The tensor `key` of a checkpoint with everything merged that belongs there, in `dtype` (integers keep theirs).
+  // Undefined where something is merged and the result is not finite.
   at::Tensor tensor(size_t checkpoint, const std::string& key, c10::ScalarType dtype) const;
 
   // All tensors of a checkpoint as they are written in `dtype`, under the names that they are saved by. The merge must
