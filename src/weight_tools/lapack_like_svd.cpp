@@ -214,7 +214,7 @@ std::vector<Look> looks(int64_t side, int64_t rank) {
   std::vector<Look> looks;
   for (int64_t size = side / 2; size >= rank + kExtraSteps; size /= 2) {
     looks.push_back({size, size});
-    if (size >= kLarge) looks.push_back({size, size * 3 / 4});
+    if (size >= kLarge && size * 3 / 4 >= rank + kExtraSteps) looks.push_back({size, size * 3 / 4});
     if (size <= kLeafSize) break;
   }
   std::reverse(looks.begin(), looks.end());

@@ -1,6 +1,8 @@
 #include "weight_tools/leading_svd.h"
 
+#include <ATen/ops/eye.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -22,11 +24,15 @@ double squared_norm(const at::Tensor& tensor) {
 
 LeadingSvd leading_svd(const at::Tensor& matrix, int64_t rank, uint64_t seed, bool exact) {
   const double norm_sq = squared_norm(matrix);
-  auto found = exact || norm_sq == 0 ? std::nullopt : lapack_like_svd(matrix, rank, seed);
+  if (norm_sq == 0) {
+    return {.svd = {at::eye(matrix.size(0), rank, matrix.options()), at::zeros({rank}, matrix.options()),
+                    at::eye(rank, matrix.size(1), matrix.options())},
+            .is_exact = true};
+  }
+  auto found = exact ? std::nullopt : lapack_like_svd(matrix, rank, seed);
   LeadingSvd result;
   result.is_exact = !found;
   result.svd = found ? std::move(found->svd) : exact_svd(matrix, rank);
-  if (norm_sq == 0) return result;
   const double lost = norm_sq - squared_norm(result.svd.s);
   result.residual = std::sqrt(std::max(0.0, lost) / norm_sq);
   if (found) {
