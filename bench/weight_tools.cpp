@@ -79,7 +79,7 @@ void run_weight_tools(const Settings& settings) {
   };
   const auto copy = [&] {
     const MappedFile file(checkpoint);
-    AtomicFile copied(folder / "copy.safetensors");
+    AtomicFile copied(folder / "copy.safetensors", WrittenWhen::in_kernel);  // as the merge's
     copied.write(file.bytes().data(), file.bytes().size());
     copied.commit();
   };

@@ -12,7 +12,7 @@ using Lanes = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(
 }  // namespace difftune::nn
 
 #if defined(__x86_64__)
-#define DT_FOR_EACH_VECTOR_WIDTH __attribute__((target_clones("avx512f", "avx2,fma", "default")))
+#define DT_FOR_EACH_VECTOR_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define DT_FOR_EACH_VECTOR_WIDTH
 #endif
