@@ -83,6 +83,7 @@ class Extraction {
           const LeadingSvd found = extract(order[i], result);
           const std::lock_guard lock(mutex);
           result.num_exact += found.is_exact;
+          differs_ |= found.differs;
           result.worst_excess = std::max(result.worst_excess, found.excess);
           if (found.residual >= result.worst_residual) {
             result.worst_residual = found.residual;
@@ -91,6 +92,10 @@ class Extraction {
           progress.advance();
         },
         threads);
+    if (!differs_) {
+      fail("{} and {}: no layer differs, so there is nothing to extract", original_.path().string(),
+           tuned_.path().string());
+    }
     return result;
   }
 
@@ -165,6 +170,7 @@ class Extraction {
   const ExtractRules& rules_;
   LoraTargets targets_;
   std::vector<const LoraTarget*> wanted_;
+  bool differs_ = false;
 };
 
 }  // namespace

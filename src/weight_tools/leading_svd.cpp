@@ -27,7 +27,8 @@ LeadingSvd leading_svd(const at::Tensor& matrix, int64_t rank, uint64_t seed, bo
   if (norm_sq == 0) {
     return {.svd = {at::eye(matrix.size(0), rank, matrix.options()), at::zeros({rank}, matrix.options()),
                     at::eye(rank, matrix.size(1), matrix.options())},
-            .is_exact = true};
+            .is_exact = true,
+            .differs = false};
   }
   auto found = exact ? std::nullopt : lapack_like_svd(matrix, rank, seed);
   LeadingSvd result;

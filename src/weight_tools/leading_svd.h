@@ -12,6 +12,7 @@ struct LeadingSvd {
   // far as fp32 tells what is left out.
   double excess = 1;
   bool is_exact = false;  // by exact_svd()
+  bool differs = true;    // from zero
 };
 
 // The first `rank` singular values of a matrix [m, n] in fp32 with LAPACK's signs: by lapack_like_svd() (`seed` is for

@@ -447,6 +447,10 @@ class ExtractTest(ToolTest):
         self.refused(self.extract("--sdxl"), "--sdxl", "1.x", code=2)
         self.refused(self.extract(command="flux_extract_lora"), "1.x", "extract_lora_from_models")
 
+    def test_equal_models(self):
+        self.write("tuned.safetensors", pack(self.base))
+        self.refused(self.extract(), "no layer differs")
+
     def test_flux(self):
         base = {name: normal(shape, 300 + i) for i, (name, shape) in enumerate(FLUX.items())}
         self.checkpoint = self.write("flux.safetensors", pack(base))
