@@ -166,34 +166,36 @@ at::Tensor CheckpointMerge::changed(const at::Tensor& stored, const std::vector<
   const int64_t step = is_row_by_row ? rows_of_chunk : num_rows;
   const bool is_quick = is_row_by_row && rules_.precision == at::kFloat && is_quick_pair(stored, dtype);
   std::atomic<bool> is_finite{true};
-  const auto merge_rows = [&](size_t chunk) {
-    if (!is_finite) return;
-    const int64_t row = static_cast<int64_t>(chunk) * step, count = std::min(step, num_rows - row);
-    if (is_quick) {
-      std::vector<PartOfRows> parts;
-      for (size_t i = 0; i < changes.size(); ++i) {
-        const int64_t begin = std::max(row, changes[i].first_row);
-        const int64_t end = std::min(row + count, changes[i].first_row + changes[i].num_rows);
-        if (begin >= end) continue;
-        parts.push_back(
-            {begin - row, low_rank_product(loaded[i], ratios[i], begin - changes[i].first_row, end - begin)});
-      }
-      if (!merge_quickly(stored.narrow(0, row, count), parts, result.narrow(0, row, count))) is_finite = false;
-      return;
-    }
-    at::Tensor weight = stored.narrow(0, row, count).to(rules_.precision, /*non_blocking=*/false, /*copy=*/true);
+  // Calls visit(i, first row of the chunk, first row of the change, number of rows) for what change i does to a chunk.
+  const auto for_each_part = [&](int64_t row, int64_t count, const auto& visit) {
     for (size_t i = 0; i < changes.size(); ++i) {
       const int64_t begin = std::max(row, changes[i].first_row);
       const int64_t end = std::min(row + count, changes[i].first_row + changes[i].num_rows);
-      if (begin >= end) continue;
-      const at::Tensor part = weight.narrow(0, begin - row, end - begin);
+      if (begin < end) visit(i, begin - row, begin - changes[i].first_row, end - begin);
+    }
+  };
+  const auto merge_rows = [&](size_t chunk) {
+    if (!is_finite) return;
+    const int64_t row = static_cast<int64_t>(chunk) * step, count = std::min(step, num_rows - row);
+    const at::Tensor from = stored.narrow(0, row, count), to = result.narrow(0, row, count);
+    if (is_quick) {
+      std::vector<PartOfRows> parts;
+      for_each_part(row, count, [&](size_t i, int64_t in_chunk, int64_t in_change, int64_t rows) {
+        parts.push_back({in_chunk, low_rank_product(loaded[i], ratios[i], in_change, rows)});
+      });
+      if (!merge_quickly(from, parts, to)) is_finite = false;
+      return;
+    }
+    at::Tensor weight = from.to(rules_.precision, /*non_blocking=*/false, /*copy=*/true);
+    for_each_part(row, count, [&](size_t i, int64_t in_chunk, int64_t in_change, int64_t rows) {
+      const at::Tensor part = weight.narrow(0, in_chunk, rows);
       if (is_row_by_row) {
-        add_low_rank(loaded[i], ratios[i], begin - changes[i].first_row, part.flatten(1));
+        add_low_rank(loaded[i], ratios[i], in_change, part.flatten(1));
       } else {
         apply_change(loaded[i], ratios[i], part);
       }
-    }
-    result.narrow(0, row, count).copy_(weight);
+    });
+    to.copy_(weight);
   };
   const auto num_chunks = static_cast<size_t>((num_rows + step - 1) / step);
   // Starting threads costs more than a few chunks.

@@ -75,7 +75,7 @@ at::Tensor whole(const Sum& sum) {
 }
 
 // By LAPACK where its signs are not told otherwise.
-TruncatedSvd svd_with_lapack_like_svd(const Sum& sum, int64_t rank, bool exact) {
+TruncatedSvd svd_with_lapack_signs(const Sum& sum, int64_t rank, bool exact) {
   const at::Tensor weight = whole(sum);
   if (!exact && std::min(weight.size(0), weight.size(1)) > kSmallSide) {
     const TruncatedSvd thin = thin_svd(sum);
@@ -118,7 +118,7 @@ std::vector<NamedTensor> svd_merge(const std::vector<MergeInput>& inputs, const 
     const int64_t num_rows = sum.changes[0].up.size(0);
     const int64_t wanted = sum.has_kernel() ? rules.conv_rank : rules.rank;
     const int64_t rank = std::min({wanted, sum.down_shape[1], num_rows});
-    const TruncatedSvd svd = svd_with_lapack_like_svd(sum, rank, rules.exact);
+    const TruncatedSvd svd = svd_with_lapack_signs(sum, rank, rules.exact);
     at::Tensor new_up = svd.u * svd.s, new_down = svd.vh;
     clamp_to_quantile(new_up, new_down, kClampQuantile);
     std::vector<int64_t> down_shape = sum.down_shape, up_shape = {num_rows, rank};
