@@ -32,7 +32,8 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  // The disk gets large files while they are written, so that commit() has little to wait for.
+  // Where commit() waits for the disk, that gets large files while they are written, so that there is little to wait
+  // for.
   void write(const void* data, size_t num_bytes);
   void write(std::string_view data) { write(data.data(), data.size()); }
   // Overwrites bytes already written, e.g. a header whose hashes are known last.

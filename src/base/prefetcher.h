@@ -24,11 +24,12 @@ class Prefetcher {
   // next() gave last. `make` must be thread-safe.
   Prefetcher(size_t first, size_t end, std::function<T(size_t)> make, size_t num_threads, size_t num_ahead)
       : make_(std::move(make)), end_(end), started_(first), taken_(first), num_ahead_(std::max<size_t>(num_ahead, 1)) {
-    for (size_t i = 0; i < std::max<size_t>(num_threads, 1); ++i)
+    for (size_t i = 0; i < std::max<size_t>(num_threads, 1); ++i) {
       threads_.emplace_back([this] {
         prepare_thread();
         work();
       });
+    }
   }
   ~Prefetcher() {
     {

@@ -4,6 +4,7 @@
 #include <ATen/ops/isfinite.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "base/error.h"
 
@@ -20,14 +21,8 @@ bool none_has_all(const void* data, int64_t count, Bits mask) {
   return any == 0;
 }
 
-bool has_quick_check(c10::ScalarType dtype) {
-  return dtype == c10::ScalarType::Float || dtype == c10::ScalarType::Half || dtype == c10::ScalarType::BFloat16 ||
-         dtype == c10::ScalarType::Float8_e5m2 || dtype == c10::ScalarType::Float8_e4m3fn;
-}
-
-}  // namespace
-
-bool all_finite(c10::ScalarType dtype, const void* values, int64_t count) {
+// Null for another dtype.
+std::optional<bool> quick_check(c10::ScalarType dtype, const void* values, int64_t count) {
   switch (dtype) {
     case c10::ScalarType::Float:
       return none_has_all<uint32_t>(values, count, 0x7f800000);
@@ -40,15 +35,23 @@ bool all_finite(c10::ScalarType dtype, const void* values, int64_t count) {
     case c10::ScalarType::Float8_e4m3fn:  // has no infinity, and one NaN of each sign
       return none_has_all<uint8_t>(values, count, 0x7f);
     default:
-      fail("no quick check for {}", c10::toString(dtype));
+      return std::nullopt;
   }
+}
+
+}  // namespace
+
+bool all_finite(c10::ScalarType dtype, const void* values, int64_t count) {
+  const auto found = quick_check(dtype, values, count);
+  DT_CHECK(found, "all_finite() of {}", c10::toString(dtype));
+  return *found;
 }
 
 bool all_finite(const at::Tensor& tensor) {
   if (!tensor.is_floating_point() || tensor.numel() == 0) return true;
   const at::Tensor plain = tensor.detach().to(at::kCPU).contiguous();
-  if (!has_quick_check(plain.scalar_type())) return at::isfinite(plain).all().item<bool>();
-  return all_finite(plain.scalar_type(), plain.const_data_ptr(), plain.numel());
+  const auto found = quick_check(plain.scalar_type(), plain.const_data_ptr(), plain.numel());
+  return found ? *found : at::isfinite(plain).all().item<bool>();
 }
 
 }  // namespace difftune

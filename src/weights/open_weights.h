@@ -18,8 +18,7 @@ std::shared_ptr<const TensorSource> open_sharded_weights(const fs::path& path);
 
 // Opens the weights in one component folder of a Diffusers model (unet/, vae/, text_encoder/): safetensors before .bin,
 // shards by their index.json, or without one by their names. Keys are those of the files. A variant such as "fp16" is
-// part of the files' names
-// ("model.fp16.safetensors"); others are not looked for then.
+// part of the files' names ("model.fp16.safetensors"); others are not looked for then.
 std::shared_ptr<const TensorSource> open_component_folder(const fs::path& folder, const std::string& variant = "");
 
 // Opens the given components of a Diffusers model folder as one source with keys such as "unet.conv_in.weight".
