@@ -1,8 +1,8 @@
 """Merging LoRAs into SD3 and Lumina, for which sd-scripts has no command: results worked out by hand."""
 
 import harness
-from lora_tools_test import ToolTest
 from weight_files import change, lora, normal, pack, product, unpack
+from weight_tool_case import ToolTest
 
 MMDIT = "model.diffusion_model."
 SD3 = {
